@@ -1,0 +1,273 @@
+// Copyright The Sluice Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rollout
+
+import (
+	"fmt"
+	"time"
+)
+
+// renew takes in what changed since the last pass: the template, the steps,
+// and what people wrote into the status.
+func renew(s *Snapshot, p *Plan) {
+	adopt(s, p)
+	retemplate(s, p)
+	resteps(s, p)
+	latched(s, p)
+	st := &p.Status
+	if st.Current == st.Stable || st.Stable == "" {
+		if st.Abort {
+			p.note("abort ignored: the revision is promoted")
+		}
+		st.Abort, st.AbortedAt, st.Reason, st.Verdict = false, time.Time{}, "", nil
+		st.Waived, st.PromoteFull = 0, false
+		return
+	}
+	retry(s, p)
+	if st.Abort {
+		stampAbort(s, p)
+		return
+	}
+	promoteFull(s, p)
+	moved(s, p)
+	resumed(s, p)
+}
+
+// adopt finds the stable revision when the status does not know it: what the
+// stable Service selects, else the largest. Without any pods the rollout is
+// initial and has none.
+func adopt(s *Snapshot, p *Plan) {
+	st := &p.Status
+	if st.Stable != "" || st.Current != "" && s.Pools[st.Current].Desired > 0 {
+		return
+	}
+	best, found := Revision(""), Pool{}
+	for r, pool := range s.Pools {
+		if pool.Desired == 0 && pool.Total == 0 {
+			continue
+		}
+		if larger(pool, found) || best == "" {
+			best, found = r, pool
+		}
+	}
+	if sel := s.Services.Stable; sel != "" && s.Pools[sel].Desired > 0 {
+		best = sel
+	}
+	if best == "" {
+		return
+	}
+	st.Stable = best
+	p.note("adopted " + string(best) + " as stable")
+}
+
+// larger orders pools by available pods, then by size, then by age.
+func larger(a, b Pool) bool {
+	switch {
+	case a.Available != b.Available:
+		return a.Available > b.Available
+	case a.Desired != b.Desired:
+		return a.Desired > b.Desired
+	default:
+		return a.Number < b.Number
+	}
+}
+
+// retemplate opens a release when the template that is asked for is another
+// one. Going back to the stable template needs no gate.
+func retemplate(s *Snapshot, p *Plan) {
+	st := &p.Status
+	if st.Current == s.Spec.Revision {
+		return
+	}
+	first := st.Current == ""
+	endRuns(s, p, "a new template replaced this revision")
+	reset(p)
+	st.Current, st.StepsHash = s.Spec.Revision, s.Spec.StepsHash
+	st.Attempt, st.Skipped = 1, nil
+	st.Phase, st.Counts = "", Counts{}
+	if first && st.Stable == "" {
+		return
+	}
+	if st.Current == st.Stable {
+		st.Step = len(s.Spec.Steps)
+		p.event(ReasonUpdated, "Rollout returned to the stable revision "+string(st.Current))
+		return
+	}
+	p.event(ReasonUpdated, "Rollout updated to revision "+string(st.Current))
+}
+
+// reset forgets the attempt.
+func reset(p *Plan) {
+	st := &p.Status
+	st.Step, st.Known = 0, true
+	st.Pauses, st.Paused = nil, false
+	st.Abort, st.AbortedAt, st.Reason, st.Verdict = false, time.Time{}, "", nil
+	st.PromoteFull, st.Waived = false, 0
+	st.StepRun, st.Background = nil, nil
+	st.OwnStep = nil
+}
+
+// resteps starts the steps over when they changed under a release. A hash of
+// another controller on a generation that it had seen is taken as ours.
+func resteps(s *Snapshot, p *Plan) {
+	st := &p.Status
+	if st.StepsHash == s.Spec.StepsHash {
+		return
+	}
+	known := st.StepsHash != ""
+	st.StepsHash = s.Spec.StepsHash
+	if !known || s.Spec.Settled || !climbing(p) {
+		return
+	}
+	endRuns(s, p, "the steps changed")
+	reset(p)
+	p.event(ReasonUpdated, "Rollout starts its steps over: they changed")
+}
+
+// latched reads an abort that could be written to the router's object only.
+func latched(s *Snapshot, p *Plan) {
+	st := &p.Status
+	if s.Router == nil || s.Router.Aborted == "" {
+		return
+	}
+	if s.Router.Aborted == st.Current && s.Router.AbortedAttempt == st.Attempt && st.AbortedAt.IsZero() && st.Current != st.Stable {
+		st.Abort, st.Reason = true, "AbortLatch"
+	}
+}
+
+// retry starts a new attempt at a revision that was aborted.
+func retry(s *Snapshot, p *Plan) {
+	st := &p.Status
+	if st.Abort || st.AbortedAt.IsZero() {
+		return
+	}
+	attempt := st.Attempt
+	endRuns(s, p, "a new attempt was started")
+	reset(p)
+	st.Attempt = max(attempt, 1) + 1
+	p.event(ReasonRetry, fmt.Sprintf("Retrying rollout after abort, attempt %d", st.Attempt))
+}
+
+// stampAbort makes an abort that somebody asked for complete.
+func stampAbort(s *Snapshot, p *Plan) {
+	st := &p.Status
+	st.PromoteFull = false
+	if !st.AbortedAt.IsZero() {
+		return
+	}
+	reason := st.Reason
+	if reason == "" {
+		reason = "User"
+	}
+	abort(s, p, reason, "")
+	p.warn(ReasonAborted, abortMessage(s, st))
+}
+
+// abort ends the attempt. It is the only place that does.
+func abort(s *Snapshot, p *Plan, reason, message string) {
+	st := &p.Status
+	st.Abort, st.AbortedAt, st.Reason = true, s.Now, reason
+	st.PromoteFull, st.Step, st.Pauses, st.Paused = false, 0, nil, false
+	if message != "" && st.Verdict == nil {
+		st.Verdict = &Verdict{Message: message, At: s.Now}
+	}
+}
+
+// promoteFull passes over every step and gate that is left; that is recorded.
+func promoteFull(s *Snapshot, p *Plan) {
+	st := &p.Status
+	if !st.PromoteFull {
+		return
+	}
+	if st.Step < len(s.Spec.Steps) {
+		skip(s, p, st.Step, "all remaining steps")
+		p.note("promote --full: all remaining steps are skipped")
+	}
+	st.Step, st.Pauses, st.Paused = len(s.Spec.Steps), nil, false
+	st.OwnStep = nil
+	endRuns(s, p, "the rollout was promoted in full")
+	st.StepRun, st.Background = nil, nil
+}
+
+// moved takes in a step index that somebody else wrote. What was passed over
+// is recorded.
+func moved(s *Snapshot, p *Plan) {
+	st := &p.Status
+	st.Step = min(max(st.Step, 0), len(s.Spec.Steps))
+	if st.OwnStep == nil || *st.OwnStep == st.Step {
+		return
+	}
+	from := min(*st.OwnStep, len(s.Spec.Steps))
+	for i := from; i < st.Step; i++ {
+		skip(s, p, i, string(s.Spec.Steps[i].Kind))
+	}
+	if st.Step > from {
+		waive(s, p)
+	}
+	if st.StepRun != nil {
+		stop(s, p, st.StepRun, s.StepRun, "its step was skipped")
+		st.StepRun = nil
+	}
+	st.Pauses, st.Paused = nil, false
+}
+
+// waive lifts the background guard for the step that somebody moved to, if it
+// was holding.
+func waive(s *Snapshot, p *Plan) {
+	st := &p.Status
+	if ok, _ := guarded(s, p); ok {
+		return
+	}
+	st.Waived = st.Step + 1
+	skip(s, p, st.Step, "background analysis")
+}
+
+// resumed takes in that somebody cleared the pauses that Decide had added.
+func resumed(s *Snapshot, p *Plan) {
+	st := &p.Status
+	if !st.Paused || len(st.Pauses) > 0 {
+		return
+	}
+	st.Paused = false
+	p.event(ReasonResumed, "Rollout is resumed")
+	if st.Step >= len(s.Spec.Steps) || s.Spec.Steps[st.Step].Kind != StepPause {
+		resumedGate(s, p)
+		return
+	}
+	st.Step++
+	if ok, _ := guarded(s, p); !ok && st.Background != nil && s.Background != nil && s.Background.Phase == RunInconclusive {
+		st.Background = nil
+	}
+}
+
+// resumedGate starts an inconclusive gate over, and passes over one that
+// holds.
+func resumedGate(s *Snapshot, p *Plan) {
+	st := &p.Status
+	switch {
+	case st.Background != nil && st.Background.Phase == RunInconclusive:
+		st.Background = nil
+	case st.StepRun != nil && st.StepRun.Phase == RunInconclusive:
+		st.StepRun = nil
+	case st.StepRun != nil && st.Step < len(s.Spec.Steps):
+		skip(s, p, st.Step, string(StepAnalysis))
+		stop(s, p, st.StepRun, s.StepRun, "its step was skipped")
+		st.StepRun = nil
+		st.Step++
+	default:
+		waive(s, p)
+	}
+}
+
+// maxSkips is how many skips the status keeps.
+const maxSkips = 50
+
+func skip(s *Snapshot, p *Plan, step int, what string) {
+	st := &p.Status
+	st.Skipped = append(st.Skipped, Skip{Step: step, What: what, At: s.Now})
+	if n := len(st.Skipped); n > maxSkips {
+		st.Skipped = st.Skipped[n-maxSkips:]
+	}
+	p.event(ReasonSkipped, fmt.Sprintf("Step %d was skipped by a person: %s", step, what))
+}
