@@ -1,0 +1,107 @@
+// Copyright The Sluice Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+// The phases of a Rollout.
+const (
+	RolloutPhaseHealthy     RolloutPhase = "Healthy"
+	RolloutPhaseDegraded    RolloutPhase = "Degraded"
+	RolloutPhaseProgressing RolloutPhase = "Progressing"
+	RolloutPhasePaused      RolloutPhase = "Paused"
+)
+
+// The phases of runs, metrics, measurements and Experiments.
+const (
+	AnalysisPhasePending      AnalysisPhase = "Pending"
+	AnalysisPhaseRunning      AnalysisPhase = "Running"
+	AnalysisPhaseSuccessful   AnalysisPhase = "Successful"
+	AnalysisPhaseFailed       AnalysisPhase = "Failed"
+	AnalysisPhaseError        AnalysisPhase = "Error"
+	AnalysisPhaseInconclusive AnalysisPhase = "Inconclusive"
+)
+
+// Completed reports whether the phase is final.
+func (p AnalysisPhase) Completed() bool {
+	switch p {
+	case AnalysisPhaseSuccessful, AnalysisPhaseFailed, AnalysisPhaseError, AnalysisPhaseInconclusive:
+		return true
+	}
+	return false
+}
+
+// The reasons for which the controller pauses.
+const (
+	PauseReasonInconclusiveAnalysis   PauseReason = "InconclusiveAnalysisRun"
+	PauseReasonInconclusiveExperiment PauseReason = "InconclusiveExperiment"
+	PauseReasonCanaryPauseStep        PauseReason = "CanaryPauseStep"
+	PauseReasonBlueGreenPause         PauseReason = "BlueGreenPause"
+	// PauseReasonAnalysisHold is a gate that could not decide for maxHold. Argo
+	// Rollouts does not have it.
+	PauseReasonAnalysisHold PauseReason = "AnalysisHold"
+)
+
+// The condition types of a Rollout.
+const (
+	RolloutAvailable      RolloutConditionType = "Available"
+	RolloutProgressing    RolloutConditionType = "Progressing"
+	RolloutReplicaFailure RolloutConditionType = "ReplicaFailure"
+	RolloutPaused         RolloutConditionType = "Paused"
+	RolloutCompleted      RolloutConditionType = "Completed"
+	RolloutHealthy        RolloutConditionType = "Healthy"
+	InvalidSpec           RolloutConditionType = "InvalidSpec"
+)
+
+// ExperimentProgressing is the condition type of an Experiment.
+const ExperimentProgressing ExperimentConditionType = "Progressing"
+
+// The reasons of a Rollout's conditions.
+const (
+	ReasonNewReplicaSetCreated     = "NewReplicaSetCreated"
+	ReasonFoundNewReplicaSet       = "FoundNewReplicaSet"
+	ReasonReplicaSetUpdated        = "ReplicaSetUpdated"
+	ReasonNewReplicaSetAvailable   = "NewReplicaSetAvailable"
+	ReasonReplicaSetNotAvailable   = "ReplicaSetNotAvailable"
+	ReasonReplicaSetCreateError    = "ReplicaSetCreateError"
+	ReasonRolloutPaused            = "RolloutPaused"
+	ReasonRolloutResumed           = "RolloutResumed"
+	ReasonRolloutRetry             = "RolloutRetry"
+	ReasonRolloutAborted           = "RolloutAborted"
+	ReasonProgressDeadlineExceeded = "ProgressDeadlineExceeded"
+	ReasonAvailable                = "AvailableReason"
+	ReasonRolloutCompleted         = "RolloutCompleted"
+	ReasonRolloutHealthy           = "RolloutHealthy"
+	ReasonInvalidSpec              = "InvalidSpec"
+)
+
+// The reasons of events. Each is also the name of a notification trigger, in
+// kebab case after "on-".
+const (
+	EventRolloutUpdated          = "RolloutUpdated"
+	EventRolloutNotCompleted     = "RolloutNotCompleted"
+	EventScalingReplicaSet       = "ScalingReplicaSet"
+	EventRolloutStepCompleted    = "RolloutStepCompleted"
+	EventSkipSteps               = "SkipSteps"
+	EventSwitchService           = "SwitchService"
+	EventTrafficWeightUpdated    = "TrafficWeightUpdated"
+	EventTrafficRoutingError     = "TrafficRoutingError"
+	EventWeightVerifyError       = "WeightVerifyError"
+	EventVirtualServiceNotFound  = "VirtualServiceNotFound"
+	EventDestinationRuleNotFound = "DestinationRuleNotFound"
+	EventUpdatedVirtualService   = "Updated VirtualService"
+	EventUpdatedDestinationRule  = "UpdatedDestinationRule"
+	EventExperimentCreated       = "ExperimentCreated"
+	EventAnalysisRunTerminating  = "AnalysisRunTerminating"
+	EventStepPluginTransition    = "StepPluginTransition"
+	EventServiceReferenceError   = "ServiceReferenceError"
+	EventReconciliationError     = "ReconciliationError"
+	EventRolloutDeleted          = "RolloutDeleted"
+	EventRolloutAddedToInformer  = "RolloutAddedToInformer"
+	// EventAnalysisRunPrefix is followed by a run's phase, EventMetricPrefix by
+	// a metric's, EventExperimentPrefix by an Experiment's and
+	// EventTemplatePrefix by a version's.
+	EventAnalysisRunPrefix = "AnalysisRun"
+	EventMetricPrefix      = "Metric"
+	EventExperimentPrefix  = "Experiment"
+	EventTemplatePrefix    = "Template"
+)

@@ -1,0 +1,71 @@
+// Copyright The Sluice Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// SluiceStatus is what this controller records in a Rollout's status beyond the
+// fields that Argo Rollouts has. Argo Rollouts ignores it.
+type SluiceStatus struct {
+	// attempt counts the tries of the current revision, from 0; a retry adds
+	// one. AnalysisRuns of earlier attempts are ignored.
+	// +optional
+	Attempt int32 `json:"attempt,omitempty"`
+	// abortReason is why the revision was aborted, in one word.
+	// +optional
+	AbortReason string `json:"abortReason,omitempty"`
+	// verdict is the failed analysis that aborted the revision.
+	// +optional
+	Verdict *AnalysisVerdict `json:"verdict,omitempty"`
+	// skipped are the gates and steps that somebody jumped over, newest last. At
+	// most 50 are kept.
+	// +optional
+	Skipped []SkippedStep `json:"skipped,omitempty"`
+	// holdingSince is when a gate began to hold the revision without a verdict.
+	// +optional
+	HoldingSince *metav1.Time `json:"holdingSince,omitempty"`
+	// hold says which metric holds and why.
+	// +optional
+	Hold string `json:"hold,omitempty"`
+}
+
+// AnalysisVerdict is why an analysis failed, recorded by the same write that
+// aborts the Rollout.
+type AnalysisVerdict struct {
+	// run is the AnalysisRun.
+	Run string `json:"run"`
+	// metric that decided.
+	// +optional
+	Metric string `json:"metric,omitempty"`
+	// message for people.
+	// +optional
+	Message string `json:"message,omitempty"`
+	// failed is the number of failed measurements that counted.
+	// +optional
+	Failed int32 `json:"failed,omitempty"`
+	// limit is the number of failed measurements that was allowed.
+	// +optional
+	Limit int32 `json:"limit,omitempty"`
+	// value is the last measured value.
+	// +optional
+	Value string `json:"value,omitempty"`
+	// at is when the verdict was reached.
+	// +optional
+	At *metav1.Time `json:"at,omitempty"`
+}
+
+// SkippedStep records that somebody jumped over a gate or a step.
+type SkippedStep struct {
+	// step is the index of the step, from 0.
+	Step int32 `json:"step"`
+	// what was skipped, such as the name of the run or "pause".
+	// +optional
+	What string `json:"what,omitempty"`
+	// by is who did it, as far as that is known.
+	// +optional
+	By string `json:"by,omitempty"`
+	// at is when it was seen.
+	// +optional
+	At *metav1.Time `json:"at,omitempty"`
+}
