@@ -104,6 +104,9 @@ type Env struct {
 	ControllerNamespace string
 	// RunNamespace is the namespace of the analysis run.
 	RunNamespace string
+	// PodTemplateHash is the pod-template hash of the revision under analysis,
+	// empty if it is not known. It tells which tag of a query is the canary's.
+	PodTemplateHash string
 	// Getenv reads the process's environment; nil means no variable is set.
 	Getenv func(string) string
 }
