@@ -15,11 +15,13 @@ import (
 	"hash/fnv"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"sluice.dev/sluice/api/v1alpha1"
 )
 
 // HashLabel is the label, on ReplicaSets and their pods, that holds the hash of
 // a revision.
-const HashLabel = "rollouts-pod-template-hash"
+const HashLabel = v1alpha1.LabelPodTemplateHash
 
 // Hash returns the name of template's revision: the hash that Argo Rollouts 1.9
 // and later give it, bit for bit. It is taken over the template as the user
