@@ -24,10 +24,10 @@ import (
 )
 
 // A Sink takes what was measured: counts and distributions of values, by name
-// and tags of the form key:value. datadogtest.Server is one.
+// and tags. It must not change the tags. datadogtest.Server is one.
 type Sink interface {
-	Count(metric string, tags []string, at time.Time, n float64)
-	Distribution(metric string, tags []string, at time.Time, value float64)
+	Count(metric string, tags map[string]string, at time.Time, n float64)
+	Distribution(metric string, tags map[string]string, at time.Time, value float64)
 }
 
 // The metrics a Mesh emits, named as Datadog's tracers name theirs. Errors are

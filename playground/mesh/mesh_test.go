@@ -18,8 +18,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"sluice.dev/sluice/internal/cluster/nodes"
 	"sluice.dev/sluice/playground/mesh"
-	"sluice.dev/sluice/playground/pods"
 )
 
 const namespace = "payments"
@@ -52,7 +52,7 @@ func pod(name, hash, tag, address string) *corev1.Pod {
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: namespace, Name: name,
 			Labels:      map[string]string{"app": "checkout", mesh.HashLabel: hash},
-			Annotations: map[string]string{pods.ListenerAnnotation: address},
+			Annotations: map[string]string{nodes.ListenerAnnotation: address},
 		},
 		Spec: corev1.PodSpec{Containers: []corev1.Container{{Image: "registry.internal/payments/checkout:" + tag}}},
 	}
@@ -94,22 +94,28 @@ type sink struct {
 	values map[string][]float64
 }
 
-func (s *sink) Count(metric string, tags []string, _ time.Time, n float64) {
+// series names a series as a query would.
+func series(metric string, tags map[string]string) string {
+	return metric + "{" + mesh.TagService + ":" + tags[mesh.TagService] + "," +
+		mesh.TagHash + ":" + tags[mesh.TagHash] + "," + mesh.TagVersion + ":" + tags[mesh.TagVersion] + "}"
+}
+
+func (s *sink) Count(metric string, tags map[string]string, _ time.Time, n float64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.counts == nil {
 		s.counts = map[string]float64{}
 	}
-	s.counts[metric+"{"+strings.Join(tags, ",")+"}"] += n
+	s.counts[series(metric, tags)] += n
 }
 
-func (s *sink) Distribution(metric string, tags []string, _ time.Time, value float64) {
+func (s *sink) Distribution(metric string, tags map[string]string, _ time.Time, value float64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.values == nil {
 		s.values = map[string][]float64{}
 	}
-	key := metric + "{" + strings.Join(tags, ",") + "}"
+	key := series(metric, tags)
 	s.values[key] = append(s.values[key], value)
 }
 

@@ -15,6 +15,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"sluice.dev/sluice/internal/cluster/nodes"
 	"sluice.dev/sluice/playground/pods"
 )
 
@@ -30,7 +31,7 @@ type Endpoint struct {
 	// Hash is the pod's pod-template hash, Version its image's tag.
 	Hash, Version string
 
-	tags []string
+	tags map[string]string
 }
 
 // A destination is one weighted target of a route.
@@ -170,7 +171,7 @@ func (w *world) endpoint(namespace string, e discoveryv1.Endpoint) (Endpoint, bo
 		return Endpoint{}, false
 	}
 	pod := w.pods[types.NamespacedName{Namespace: namespace, Name: e.TargetRef.Name}]
-	if pod == nil || pod.Annotations[pods.ListenerAnnotation] == "" {
+	if pod == nil || pod.Annotations[nodes.ListenerAnnotation] == "" {
 		return Endpoint{}, false
 	}
 	return endpointOf(pod), true
@@ -178,14 +179,14 @@ func (w *world) endpoint(namespace string, e discoveryv1.Endpoint) (Endpoint, bo
 
 // endpointOf is pod as an Endpoint, with the tags a tracer in it would send.
 func endpointOf(pod *corev1.Pod) Endpoint {
-	ep := Endpoint{Pod: pod.Name, Address: pod.Annotations[pods.ListenerAnnotation], Hash: pod.Labels[HashLabel]}
+	ep := Endpoint{Pod: pod.Name, Address: pod.Annotations[nodes.ListenerAnnotation], Hash: pod.Labels[HashLabel]}
 	if len(pod.Spec.Containers) > 0 {
 		_, ep.Version = pods.Split(pod.Spec.Containers[0].Image)
 	}
-	ep.tags = []string{
-		TagService + ":" + pod.Labels["app"],
-		TagHash + ":" + ep.Hash,
-		TagVersion + ":" + ep.Version,
+	ep.tags = map[string]string{
+		TagService: pod.Labels["app"],
+		TagHash:    ep.Hash,
+		TagVersion: ep.Version,
 	}
 	return ep
 }

@@ -20,12 +20,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-)
 
-// ListenerAnnotation is the annotation of a pod that holds the host:port its
-// server really listens on. The address in the pod's status is made up, because
-// an EndpointSlice refuses loopback addresses.
-const ListenerAnnotation = "sluice.dev/listener"
+	"sluice.dev/sluice/internal/cluster/nodes"
+)
 
 // DefaultBaseline is the share of replies, in percent, that fail for no reason
 // in a healthy version: small enough that windows without a single error
@@ -103,7 +100,7 @@ func (f *Farm) Start(ctx context.Context, pod *corev1.Pod) (map[string]string, e
 		return nil, errors.Join(err, l.Close())
 	}
 	go func() { _ = srv.Serve(l) }() // ends with ErrServerClosed
-	return map[string]string{ListenerAnnotation: l.Addr().String()}, nil
+	return map[string]string{nodes.ListenerAnnotation: l.Addr().String()}, nil
 }
 
 // admit notes the pod and makes its server.

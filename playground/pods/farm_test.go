@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"sluice.dev/sluice/internal/cluster/nodes"
 	"sluice.dev/sluice/playground/pods"
 )
 
@@ -74,9 +75,9 @@ func start(t *testing.T, f *pods.Farm, p *corev1.Pod) string {
 	if err != nil {
 		t.Fatalf("Start(%s): %v", p.Name, err)
 	}
-	address := got[pods.ListenerAnnotation]
+	address := got[nodes.ListenerAnnotation]
 	if !strings.HasPrefix(address, "127.0.0.1:") {
-		t.Fatalf("Start(%s) annotates %v, want %s on the loopback interface", p.Name, got, pods.ListenerAnnotation)
+		t.Fatalf("Start(%s) annotates %v, want %s on the loopback interface", p.Name, got, nodes.ListenerAnnotation)
 	}
 	return address
 }
