@@ -90,7 +90,7 @@ type PrometheusRangeQueryArgs struct {
 	End string `json:"end,omitempty"`
 	// step between the points of the range, such as "1m".
 	// +optional
-	Step DurationString `json:"step,omitempty"`
+	Step string `json:"step,omitempty"`
 }
 
 // Authentication with a server: at most one of the two.

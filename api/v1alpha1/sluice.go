@@ -8,7 +8,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // SluiceStatus is what this controller records in a Rollout's status beyond the
 // fields that Argo Rollouts has. Argo Rollouts ignores it.
 type SluiceStatus struct {
-	// attempt counts the tries of the current revision, from 0; a retry adds
+	// attempt counts the tries of the current revision, from 1; a retry adds
 	// one. AnalysisRuns of earlier attempts are ignored.
 	// +optional
 	Attempt int32 `json:"attempt,omitempty"`
@@ -28,6 +28,14 @@ type SluiceStatus struct {
 	// hold says which metric holds and why.
 	// +optional
 	Hold string `json:"hold,omitempty"`
+	// step is the step index that the controller wrote last. A different
+	// currentStepIndex was written by somebody else.
+	// +optional
+	Step *int32 `json:"step,omitempty"`
+	// waived is the number of steps for which somebody waived the background
+	// analysis while it held; 0 if nobody did.
+	// +optional
+	Waived int32 `json:"waived,omitempty"`
 }
 
 // AnalysisVerdict is why an analysis failed, recorded by the same write that
