@@ -123,14 +123,10 @@ func retreat(s *Snapshot, p *Plan) {
 	shedOthers(s, p, s.Spec.ScaleDownDelay)
 }
 
-// climb works on the steps: a gate that has fallen ends the attempt; else the
-// steps advance as far as they can, and pods and traffic follow.
+// climb works on the steps: they advance as far as they can, and pods and
+// traffic follow.
 func climb(s *Snapshot, p *Plan) {
 	st := &p.Status
-	if fallen(s, p) {
-		retreat(s, p)
-		return
-	}
 	observeHold(s, p)
 	startBackground(s, p)
 	for advance(s, p) {

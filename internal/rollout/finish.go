@@ -42,6 +42,7 @@ func finish(s *Snapshot, p *Plan) {
 		w := s.Router.Weights
 		st.Weights = &w
 	}
+	stopStrays(s, p)
 	if len(s.Problems) == 0 {
 		prune(s, p)
 		own := st.Step

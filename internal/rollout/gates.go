@@ -10,11 +10,12 @@ import (
 )
 
 // fallen aborts the attempt when a gate has failed, and reports whether it
-// did. A verdict counts only from a run that the status names.
+// did. A verdict counts only from a run that the status names. It comes before
+// a promotion that nobody would have asked for, had they seen it.
 func fallen(s *Snapshot, p *Plan) bool {
 	st := &p.Status
-	if st.Abort || st.PromoteFull {
-		return st.Abort
+	if st.Abort {
+		return true
 	}
 	if v := s.Verdict; v != nil && names(st, v.Run) {
 		fell(s, p, v, v.Message)
@@ -173,13 +174,17 @@ func guarded(s *Snapshot, p *Plan) (ok bool, why string) {
 }
 
 // raisable reports whether the canary's weight may rise to want, as far as
-// gates and people are concerned.
+// gates and people are concerned. A guard is blind without traffic, so it does
+// not hold back the first of it, nor the first after the canary lost its pods.
 func raisable(s *Snapshot, p *Plan, want int32) (ok bool, why string) {
-	if want <= heldWeight(s, p) {
+	held := heldWeight(s, p)
+	switch {
+	case want <= held:
 		return true, ""
-	}
-	if s.Spec.Paused {
+	case s.Spec.Paused:
 		return false, "manually paused"
+	case held == 0:
+		return true, ""
 	}
 	return guarded(s, p)
 }
@@ -260,6 +265,16 @@ func restart(s *Snapshot, p *Plan, ref **RunRef, run *Run, kind RunKind) {
 func endRuns(s *Snapshot, p *Plan, why string) {
 	stop(s, p, p.Status.StepRun, s.StepRun, why)
 	stop(s, p, p.Status.Background, s.Background, why)
+}
+
+// stopStrays asks again that runs stop which nothing waits for any more.
+func stopStrays(s *Snapshot, p *Plan) {
+	for _, name := range s.Strays {
+		if slices.ContainsFunc(p.Stop, func(x StopRun) bool { return x.Name == name }) {
+			continue
+		}
+		p.Stop = append(p.Stop, StopRun{Name: name, Why: "the rollout has moved on"})
+	}
 }
 
 func stop(_ *Snapshot, p *Plan, ref *RunRef, run *Run, why string) {

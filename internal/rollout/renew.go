@@ -13,10 +13,10 @@ import (
 func renew(s *Snapshot, p *Plan) {
 	adopt(s, p)
 	retemplate(s, p)
-	resteps(s, p)
 	latched(s, p)
 	st := &p.Status
 	if st.Current == st.Stable || st.Stable == "" {
+		resteps(s, p)
 		if st.Abort {
 			p.note("abort ignored: the revision is promoted")
 		}
@@ -27,6 +27,11 @@ func renew(s *Snapshot, p *Plan) {
 	retry(s, p)
 	if st.Abort {
 		stampAbort(s, p)
+	} else {
+		fallen(s, p)
+	}
+	resteps(s, p)
+	if st.Abort {
 		return
 	}
 	promoteFull(s, p)
@@ -180,11 +185,15 @@ func promoteFull(s *Snapshot, p *Plan) {
 	if !st.PromoteFull {
 		return
 	}
-	if st.Step < len(s.Spec.Steps) {
+	last := len(s.Spec.Steps)
+	switch {
+	case st.Step < last:
 		skip(s, p, st.Step, "all remaining steps")
 		p.note("promote --full: all remaining steps are skipped")
+	case s.Spec.Background && st.Waived <= last:
+		skip(s, p, st.Step, "background analysis")
 	}
-	st.Step, st.Pauses, st.Paused = len(s.Spec.Steps), nil, false
+	st.Step, st.Pauses, st.Paused, st.Waived = last, nil, false, last+1
 	st.OwnStep = nil
 	endRuns(s, p, "the rollout was promoted in full")
 	st.StepRun, st.Background = nil, nil

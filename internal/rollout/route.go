@@ -16,6 +16,11 @@ func climbTraffic(s *Snapshot, p *Plan, want int32) {
 	if s.Router == nil {
 		return
 	}
+	if s.unsettled(st.Stable) {
+		p.Replicas[st.Stable] = s.Spec.Replicas
+		settleTraffic(s, p)
+		return
+	}
 	now := s.Router.Weights.Canary
 	ours := s.carried(st.Current)
 	canary := s.Pools[st.Current]
@@ -68,6 +73,10 @@ func pointClimbing(s *Snapshot, p *Plan) {
 func retreatTraffic(s *Snapshot, p *Plan) {
 	st := &p.Status
 	if s.Router == nil {
+		return
+	}
+	if s.unsettled(st.Stable) {
+		settleTraffic(s, p)
 		return
 	}
 	now := s.Router.Weights.Canary
@@ -140,6 +149,13 @@ func (s *Snapshot) carried(r Revision) int32 {
 		n += s.Router.Weights.Canary
 	}
 	return n
+}
+
+// unsettled reports whether the canary's destination still carries the stable
+// revision: a new template came before the last promotion had put the weights
+// back. The stable Service may then select a revision that is being removed.
+func (s *Snapshot) unsettled(stable Revision) bool {
+	return s.Spec.CanaryService && s.Services.Canary == stable && s.Router.Weights.Canary > 0
 }
 
 // exposed reports whether r may receive traffic that nobody counts, because a

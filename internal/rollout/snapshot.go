@@ -247,6 +247,9 @@ type Snapshot struct {
 	StepRun, Background *Run
 	// RunNames are the names of analysis runs that are taken.
 	RunNames map[string]bool
+	// Strays are the analysis runs of this rollout that have not ended and
+	// that Status does not name: a stop that was lost.
+	Strays []string
 	// Verdict is a failing judgement that has been reached and may not be
 	// stored in its run yet.
 	Verdict *Verdict

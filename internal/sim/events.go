@@ -1,0 +1,95 @@
+// Copyright The Sluice Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package sim
+
+import (
+	"time"
+
+	"sluice.dev/sluice/internal/rollout"
+)
+
+// PodUp makes one more pod of r available, and reports whether one could be.
+func (w *World) PodUp(r rollout.Revision) bool {
+	pool := w.Pools[r]
+	if pool.Available >= pool.Desired {
+		return false
+	}
+	pool.Ready++
+	pool.Available++
+	w.Pools[r] = pool
+	return true
+}
+
+// PodDown makes one pod of r unavailable, and reports whether one was.
+func (w *World) PodDown(r rollout.Revision) bool {
+	pool := w.Pools[r]
+	if pool.Available == 0 {
+		return false
+	}
+	pool.Ready--
+	pool.Available--
+	w.Pools[r] = pool
+	return true
+}
+
+// Ask changes the spec: a new generation.
+func (w *World) Ask(change func(*rollout.Spec)) {
+	change(&w.Spec)
+	w.Seen = false
+}
+
+// SetRun changes the run that ref names, and reports whether there is one that
+// has not ended.
+func (w *World) SetRun(ref *rollout.RunRef, change func(*Run)) bool {
+	if ref == nil {
+		return false
+	}
+	r, ok := w.Runs[ref.Name]
+	if !ok || r.Phase.Done() {
+		return false
+	}
+	change(&r)
+	w.Runs[ref.Name] = r
+	return true
+}
+
+// End ends the run that ref names with phase.
+func (w *World) End(ref *rollout.RunRef, phase rollout.RunPhase, message string) bool {
+	return w.SetRun(ref, func(r *Run) { r.Phase, r.Message, r.HoldUntil = phase, message, time.Time{} })
+}
+
+// Abort is the patch of the abort command.
+func (w *World) Abort() { w.Status.Abort = true }
+
+// Retry is the patch of the retry command.
+func (w *World) Retry() { w.Status.Abort = false }
+
+// PromoteFull is the patch of the promote command with --full.
+func (w *World) PromoteFull() {
+	if w.Status.Current != w.Status.Stable {
+		w.Status.PromoteFull = true
+	}
+	w.unpause()
+}
+
+// Promote is the patch of the promote command.
+func (w *World) Promote() {
+	st := &w.Status
+	w.unpause()
+	next := min(st.Step+1, len(w.Spec.Steps))
+	switch {
+	case st.StepRun != nil && st.StepRun.Phase == rollout.RunInconclusive:
+		st.Pauses, st.Paused, st.Step = nil, false, next
+	case len(st.Pauses) > 0:
+		st.Pauses = nil
+	default:
+		st.Pauses, st.Step = nil, next
+	}
+}
+
+func (w *World) unpause() {
+	if w.Spec.Paused {
+		w.Ask(func(s *rollout.Spec) { s.Paused = false })
+	}
+}
