@@ -1,0 +1,89 @@
+# Copyright The Sluice Authors.
+# SPDX-License-Identifier: Apache-2.0
+#
+# Go, git and make are all that is needed; everything else is built from
+# pinned Go modules.
+
+SHELL       := /bin/sh
+.SHELLFLAGS := -euc
+.DEFAULT_GOAL := help
+MAKEFLAGS   += --no-print-directory
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+DATE    ?= $(shell git log -1 --format=%cI 2>/dev/null || echo unknown)
+pkg     := sluice.dev/sluice/internal/version
+LDFLAGS := -s -w -X $(pkg).Version=$(VERSION) -X $(pkg).Commit=$(COMMIT) -X $(pkg).Date=$(DATE)
+
+PACE    ?=
+ARGS    ?=
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/sluice, and bin/kubectl-argo-rollouts as another name of it
+	@echo "building bin/sluice" >&2
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sluice ./cmd/sluice
+	@ln -sf sluice bin/kubectl-argo-rollouts
+
+.PHONY: controlplane
+controlplane: ## Build etcd and Kubernetes into the cache; print the folder
+	@$(GO) run ./hack/controlplane
+
+.PHONY: demo
+demo: build ## Run the guide's four releases on a real API server (ARGS="--keep", "--pace real")
+	@dir="$$($(GO) run ./hack/controlplane | tail -n 1)"; \
+	echo "building the demo" >&2; \
+	cd playground && $(GO) build -trimpath -o ../bin/sluice-demo ./cmd/demo && cd .. && \
+	exec ./bin/sluice-demo --controlplane "$$dir" --sluice ./bin/sluice $(ARGS)
+
+.PHONY: test
+test: test-unit test-integration test-demo ## Run every test but the long runs
+
+.PHONY: test-unit
+test-unit: ## Run the tests that need no network and no cluster
+	@echo "unit tests" >&2
+	@$(GO) test ./...
+	@cd playground && $(GO) test ./...
+
+.PHONY: test-integration
+test-integration: build ## Run the tests that need a control plane
+	@dir="$$($(GO) run ./hack/controlplane | tail -n 1)"; \
+	echo "integration tests on $$dir" >&2; \
+	KUBEBUILDER_ASSETS="$$dir" SLUICE_BIN="$$PWD/bin/sluice" $(GO) test -tags integration -timeout 20m -p 1 ./internal/itest/...
+
+.PHONY: test-demo
+test-demo: build ## Run the demo as an end-to-end test
+	@dir="$$($(GO) run ./hack/controlplane | tail -n 1)"; \
+	echo "the demo as a test" >&2; \
+	cd playground && KUBEBUILDER_ASSETS="$$dir" SLUICE_BIN="$$PWD/../bin/sluice" $(GO) test -tags e2e -timeout 15m -count 1 ./demo/...
+
+.PHONY: test-full
+test-full: test ## Run the long runs too: random kills, deep fuzzing and the heavy peers
+	@dir="$$($(GO) run ./hack/controlplane | tail -n 1)"; \
+	KUBEBUILDER_ASSETS="$$dir" SLUICE_BIN="$$PWD/bin/sluice" $(GO) test -tags 'integration long' -timeout 60m -p 1 -count 1 ./internal/itest/...
+	@cd playground/controlplane && $(GO) test -tags heavy ./...
+
+.PHONY: bench
+bench: build ## Measure aborts, many canaries at once and idling (PEER=/path/to/other/controller)
+	@dir="$$($(GO) run ./hack/controlplane | tail -n 1)"; \
+	cd playground && $(GO) build -trimpath -o ../bin/sluice-bench ./cmd/bench && cd .. && \
+	exec ./bin/sluice-bench --controlplane "$$dir" --sluice ./bin/sluice --peer "$${PEER:-}" $(ARGS)
+
+.PHONY: generate
+generate: ## Regenerate everything that is generated
+	@echo "generating" >&2
+	@$(GO) generate ./...
+
+.PHONY: lint
+lint: ## Run the linters
+	@echo "building and running golangci-lint (some minutes the first time)" >&2
+	@$(GO) tool -modfile=hack/tools/go.mod golangci-lint run ./...
+	@cd playground && $(GO) tool -modfile=../hack/tools/go.mod golangci-lint run --config ../.golangci.yml ./...
+
+.PHONY: verify
+verify: ## Check that generated files and module files are up to date
+	@$(GO) run ./hack/verify
