@@ -71,32 +71,37 @@ var placeTags = []string{
 	"region", "datacenter", "availability-zone", "team",
 }
 
-// canaryTag returns the tag that scopes both queries to the canary: one that
-// both name with the same value, and that is told from the others by its value
-// (the canary's hash, when known), by its name, or by being the only one.
+// canaryTag returns the tag that scopes both queries to the canary. It is the
+// absent query's tag whose value is the canary's hash, when that is known; else
+// the one whose name speaks of a hash or a version; and the other query must
+// have it too. If there is no such tag, it is the only one that they share,
+// unless their filters contradict each other.
 func canaryTag(absent, present selector, hash string) (tag, bool) {
-	var shared, notPlaces []tag
-	for _, t := range absent.tags {
-		if t.specific() && slices.Contains(present.tags, t) {
-			shared = append(shared, t)
-			if !slices.Contains(placeTags, strings.ToLower(t.key)) {
-				notPlaces = append(notPlaces, t)
-			}
-		}
-	}
 	for _, mark := range []func(tag) bool{
 		func(t tag) bool { return hash != "" && t.value == hash },
 		func(t tag) bool { return strings.Contains(strings.ToLower(t.key), "hash") },
 		func(t tag) bool { return strings.HasSuffix(strings.ToLower(t.key), "version") },
 	} {
-		if t, ok := only(filtered(shared, mark)); ok {
-			return t, true
+		if marked := filtered(absent.tags, mark); len(marked) > 0 {
+			return only(filtered(marked, present.shares))
 		}
 	}
-	if t, ok := only(notPlaces); ok {
+	if slices.ContainsFunc(absent.tags, present.contradicts) {
+		return tag{}, false
+	}
+	shared := filtered(absent.tags, present.shares)
+	if t, ok := only(filtered(shared, func(t tag) bool { return !slices.Contains(placeTags, strings.ToLower(t.key)) })); ok {
 		return t, true
 	}
 	return only(shared)
+}
+
+// shares tells whether s is limited to exactly t.
+func (s selector) shares(t tag) bool { return t.specific() && slices.Contains(s.tags, t) }
+
+// contradicts tells whether s is limited to another value of t's key.
+func (s selector) contradicts(t tag) bool {
+	return slices.ContainsFunc(s.tags, func(own tag) bool { return own.key == t.key && own.value != t.value })
 }
 
 func filtered(tags []tag, keep func(tag) bool) []tag {
