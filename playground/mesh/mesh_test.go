@@ -27,7 +27,7 @@ const namespace = "payments"
 // virtualService makes the guide's, with the given weights.
 func virtualService(stable, canary int64) *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: map[string]any{
-		"metadata": map[string]any{"namespace": namespace, "name": "checkout-vsvc"},
+		"metadata": map[string]any{"namespace": namespace, "name": "checkout-vsvc", "resourceVersion": "7"},
 		"spec": map[string]any{
 			"hosts": []any{"checkout"},
 			"http": []any{map[string]any{"name": "primary", "route": []any{
@@ -293,10 +293,10 @@ func TestMeshRemembersShiftsAndMoves(t *testing.T) {
 
 	first, second := time.Unix(1000, 0), time.Unix(1001, 0)
 	wantShifts := []mesh.Shift{
-		{At: first, VirtualService: "checkout-vsvc", Weights: []mesh.Weight{
+		{At: first, Version: 7, VirtualService: "checkout-vsvc", Weights: []mesh.Weight{
 			{Service: "checkout-stable", Percent: 100, Hashes: []string{"aaa"}}, {Service: "checkout-canary"},
 		}},
-		{At: second, VirtualService: "checkout-vsvc", Weights: []mesh.Weight{
+		{At: second, Version: 7, VirtualService: "checkout-vsvc", Weights: []mesh.Weight{
 			{Service: "checkout-stable", Percent: 90, Hashes: []string{"aaa"}}, {Service: "checkout-canary", Percent: 10},
 		}},
 	}

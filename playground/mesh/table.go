@@ -60,6 +60,7 @@ func (d *destination) hashes() []string {
 // A route is where the requests for the hosts of a VirtualService go.
 type route struct {
 	name         types.NamespacedName
+	version      uint64
 	destinations []*destination
 	total        int
 }
@@ -106,7 +107,7 @@ func (w *world) build() *table {
 
 // route reads the weighted destinations of the first HTTP route without a match.
 func (w *world) route(name types.NamespacedName, vs *unstructured.Unstructured) *route {
-	r := &route{name: name}
+	r := &route{name: name, version: version(vs)}
 	https, _, _ := unstructured.NestedSlice(vs.Object, "spec", "http")
 	for _, h := range https {
 		entry, _ := h.(map[string]any)

@@ -6,11 +6,13 @@ package mesh
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -26,7 +28,10 @@ type Weight struct {
 
 // A Shift is a change of a VirtualService's weights, as the mesh saw it.
 type Shift struct {
-	At             time.Time
+	At time.Time
+	// Version is the resourceVersion that brought it, which orders it among the
+	// changes of all objects; 0 when it is no number.
+	Version        uint64
 	VirtualService string
 	Weights        []Weight
 }
@@ -42,7 +47,9 @@ func (s Shift) String() string {
 
 // A Move is a change of the revision that a Service selects.
 type Move struct {
-	At      time.Time
+	At time.Time
+	// Version is the resourceVersion that brought it.
+	Version uint64
 	Service string
 	// Hash is the revision selected now, empty for all of them.
 	Hash string
@@ -76,13 +83,22 @@ func (l *timeline) note(at time.Time, t *table, services map[types.NamespacedNam
 		hash := svc.Spec.Selector[HashLabel]
 		if was, known := l.hashes[name]; !known || was != hash {
 			l.hashes[name] = hash
-			l.moves = append(l.moves, Move{At: at, Service: name.Name, Hash: hash})
+			l.moves = append(l.moves, Move{At: at, Version: version(svc), Service: name.Name, Hash: hash})
 		}
 	}
 }
 
+// version is an object's resourceVersion as a number.
+func version(o metav1.Object) uint64 {
+	n, err := strconv.ParseUint(o.GetResourceVersion(), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 func shift(at time.Time, r *route) Shift {
-	s := Shift{At: at, VirtualService: r.name.Name}
+	s := Shift{At: at, Version: r.version, VirtualService: r.name.Name}
 	for _, d := range r.destinations {
 		s.Weights = append(s.Weights, Weight{Service: d.service, Percent: d.weight, Hashes: d.hashes()})
 	}

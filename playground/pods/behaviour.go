@@ -21,6 +21,7 @@ import (
 //	1.2.0-errors25-at50      the faults hold while the version gets at least
 //	                         50 % of its image's requests
 //	1.2.0-errors2-for60      the faults end 60 s after its first request
+//	1.2.0-errors2-then6      2 % until [Farm.Turn], 6 % from then on
 //
 // Words that are none of these are taken as part of the version, so any tag
 // makes a pod. The zero value is a healthy version.
@@ -36,6 +37,8 @@ type Behaviour struct {
 	// AtPercent is the share of the image's requests from which on the faults
 	// hold; 0 means always.
 	AtPercent float64
+	// ThenPercent takes the place of ErrorPercent after [Farm.Turn].
+	ThenPercent float64
 	// For is how long the faults last after the version's first request; 0
 	// means for ever.
 	For time.Duration
@@ -90,6 +93,8 @@ func (b *Behaviour) apply(word string) bool {
 		b.Tail = scale(time.Millisecond, n)
 	case "at":
 		b.AtPercent = min(n, 100)
+	case "then":
+		b.ThenPercent = min(n, 100)
 	case "for":
 		b.For = scale(time.Second, n)
 	default:

@@ -34,6 +34,10 @@ func TestParse(t *testing.T) {
 			image: "checkout:1.4.0-at50-errors25-for60",
 			want:  pods.Behaviour{Version: "1.4.0", ErrorPercent: 25, AtPercent: 50, For: time.Minute},
 		},
+		"a second act": {
+			image: "checkout:1.3.0-errors2-then6",
+			want:  pods.Behaviour{Version: "1.3.0", ErrorPercent: 2, ThenPercent: 6},
+		},
 		"latency is in milliseconds": {
 			image: "checkout:1.5.0-slow300-tail900",
 			want:  pods.Behaviour{Version: "1.5.0", Slow: 300 * time.Millisecond, Tail: 900 * time.Millisecond},

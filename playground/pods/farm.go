@@ -159,14 +159,15 @@ func (f *Farm) Stop(pod *corev1.Pod) {
 	})
 }
 
-// Mend ends the faults of image, as when what it depends on was repaired. It
-// does nothing to an image that has no pods yet.
-func (f *Farm) Mend(image string) {
+// Turn changes how image behaves: its faults end, as when what it depends on was
+// repaired, or its error rate becomes the one after "then" in its tag. It does
+// nothing to an image that has had no pods yet.
+func (f *Farm) Turn(image string) {
 	f.mu.Lock()
 	v := f.versions[image]
 	f.mu.Unlock()
 	if v != nil {
-		v.mend()
+		v.turn()
 	}
 }
 

@@ -96,11 +96,11 @@ func TestFarmServesWhatTheTagSays(t *testing.T) {
 	if status, _ = ask(t, bad); status != http.StatusInternalServerError {
 		t.Errorf("the bad pod said %d, want 500", status)
 	}
-	f.Mend("checkout:1.1.0-errors100")
+	f.Turn("checkout:1.1.0-errors100")
 	if status, _ = ask(t, bad); status != http.StatusOK {
-		t.Errorf("once mended the bad pod said %d, want 200", status)
+		t.Errorf("after its turn the bad pod said %d, want 200", status)
 	}
-	f.Mend("checkout:never-seen")
+	f.Turn("checkout:never-seen")
 }
 
 func TestFarmRefuses(t *testing.T) {

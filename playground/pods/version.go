@@ -17,11 +17,11 @@ type version struct {
 	tag   string
 	share *meter
 
-	mu    sync.Mutex
-	rng   *rand.Rand
-	owed  float64   // errors due and not yet given, in replies
-	first time.Time // of the first request
-	fixed bool
+	mu     sync.Mutex
+	rng    *rand.Rand
+	owed   float64   // errors due and not yet given, in replies
+	first  time.Time // of the first request
+	turned bool
 }
 
 // A reply is what one request gets.
@@ -54,7 +54,7 @@ func (v *version) next(now time.Time, baseline float64) reply {
 	if v.rng.Float64()*100 < TailPercent {
 		r.delay += v.Tail
 	}
-	v.owed += v.ErrorPercent / 100
+	v.owed += v.percent() / 100
 	if v.owed >= 1 {
 		v.owed--
 		r.failed = true
@@ -66,7 +66,7 @@ func (v *version) next(now time.Time, baseline float64) reply {
 // random, so a share counts as reached a tenth below it.
 func (v *version) faulty(now time.Time, share float64) bool {
 	switch {
-	case v.fixed:
+	case v.turned && v.ThenPercent == 0:
 		return false
 	case v.For > 0 && now.Sub(v.first) >= v.For:
 		return false
@@ -76,9 +76,17 @@ func (v *version) faulty(now time.Time, share float64) bool {
 	return true
 }
 
-// mend ends the version's faults.
-func (v *version) mend() {
+// percent is the share of replies that fail while the faults hold.
+func (v *version) percent() float64 {
+	if v.turned {
+		return v.ThenPercent
+	}
+	return v.ErrorPercent
+}
+
+// turn ends the version's first act.
+func (v *version) turn() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.fixed = true
+	v.turned = true
 }

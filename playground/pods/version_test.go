@@ -137,15 +137,28 @@ func TestFaultsEnd(t *testing.T) {
 			t.Errorf("afterwards %d requests failed, want 0", bad)
 		}
 	})
-	t.Run("when it is mended", func(t *testing.T) {
+	t.Run("when it turns", func(t *testing.T) {
 		t.Parallel()
 		v := of("1-errors50", &meter{})
 		_, at := failures(v, 20, start, 100*time.Millisecond)
-		v.mend()
+		v.turn()
 		if bad, _ := failures(v, 20, at, 100*time.Millisecond); bad != 0 {
-			t.Errorf("after it was mended %d requests failed, want 0", bad)
+			t.Errorf("after its turn %d requests failed, want 0", bad)
 		}
 	})
+}
+
+func TestErrorsChangeWhenTheVersionTurns(t *testing.T) {
+	t.Parallel()
+	v := of("1-errors2-then6", &meter{})
+	bad, at := failures(v, 100, time.Unix(1000, 0), 50*time.Millisecond)
+	if bad != 2 {
+		t.Errorf("at first %d of 100 requests failed, want 2", bad)
+	}
+	v.turn()
+	if bad, _ = failures(v, 100, at, 50*time.Millisecond); bad != 6 {
+		t.Errorf("after its turn %d of 100 requests failed, want 6", bad)
+	}
 }
 
 func TestTailIsSeenByTheP99(t *testing.T) {

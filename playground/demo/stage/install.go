@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/util/yaml"
 
+	"sluice.dev/sluice/config/crd"
 	"sluice.dev/sluice/internal/metric/datadog/datadogtest"
 	"sluice.dev/sluice/playground/demo/manifests"
 	"sluice.dev/sluice/playground/demo/pace"
@@ -111,7 +111,7 @@ func (s *Stage) Rotate(ctx context.Context) error {
 // applyCRDs applies our CRDs and the outlines of others', and waits until they
 // are served.
 func (s *Stage) applyCRDs(ctx context.Context) (int, error) {
-	ours, err := read(os.DirFS(s.opts.CRDs), "*.yaml")
+	ours, err := read(crd.Files, "*.yaml")
 	if err != nil {
 		return 0, err
 	}

@@ -111,7 +111,7 @@ func (s *Stage) launchController() (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the controller's log: %w", err)
 	}
-	defer func() { _ = log.Close() }() // the child has its own
+	defer func() { _ = log.Close() }()                                // the child has its own
 	cmd := exec.Command(filepath.Join(s.bin, "sluice"), "controller", //nolint:gosec,noctx // our own program; Down stops it
 		"--kubeconfig="+s.Cluster.Kubeconfig(),
 		"--metricsPort=0", "--healthzPort=0",

@@ -44,8 +44,6 @@ const (
 type Options struct {
 	// Assets is the folder of the control plane's program files.
 	Assets string
-	// CRDs is the folder of our CRDs.
-	CRDs string
 	// Sluice is the product's program.
 	Sluice string
 	// Factor divides every waiting time; 1 is the guide's own pace.
