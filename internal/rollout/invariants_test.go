@@ -92,7 +92,7 @@ func sane(s rollout.Snapshot, p rollout.Plan, g ghost) string {
 		return "wakes in the past"
 	case p.Weights != nil && (p.Weights.Stable+p.Weights.Canary != s.Spec.MaxWeight || p.Weights.Canary < 0 || p.Weights.Stable < 0):
 		return fmt.Sprintf("weights %v are no split", *p.Weights)
-	case st.Step < 0 || st.Step > len(s.Spec.Steps):
+	case len(s.Problems) == 0 && (st.Step < 0 || st.Step > len(s.Spec.Steps)):
 		return fmt.Sprintf("step %d of %d", st.Step, len(s.Spec.Steps))
 	case st.Attempt != s.Status.Attempt && st.Current == s.Status.Current && !g.retry:
 		return "a new attempt that nobody asked for"

@@ -155,6 +155,10 @@ type model struct {
 	// stale says that parts of a Snapshot may be one version behind.
 	stale bool
 	limit int
+	// replay, unless zero, is a search that fails at that node once more, to
+	// tell how it got there.
+	replay int
+	start  node
 }
 
 func (m *model) add(n node) {
@@ -183,12 +187,16 @@ func (m *model) trace(i int) string {
 
 func (m *model) fail(i int, format string, args ...any) {
 	m.t.Helper()
+	if m.replay == 0 {
+		again := &model{t: m.t, stale: m.stale, limit: m.limit, replay: i + 1}
+		again.run(m.start)
+	}
 	m.t.Fatalf("%s\n%s", fmt.Sprintf(format, args...), m.trace(i))
 }
 
 // run visits every world that start leads to.
 func (m *model) run(start node) {
-	m.seen, m.ends = map[string]bool{}, map[string]string{}
+	m.seen, m.ends, m.start = map[string]bool{}, map[string]string{}, start
 	start.from, start.what = -1, "start"
 	m.add(start)
 	for i := 0; i < len(m.nodes); i++ {
@@ -196,6 +204,9 @@ func (m *model) run(start node) {
 			m.t.Fatalf("more than %d worlds", m.limit)
 		}
 		m.expand(i)
+		if m.replay == 0 {
+			m.nodes[i].World = sim.World{}
+		}
 	}
 	m.t.Logf("%d worlds, %d decisions", len(m.nodes), m.calls)
 }
@@ -224,12 +235,11 @@ func (m *model) expand(i int) {
 	s := n.Snapshot()
 	p := m.decide(i, s, n.g)
 	m.passes(i, s, p)
-	end := m.end(i, n.World, 0)
-	_ = end
+	m.end(i, n.World)
 	if !p.WakeAt.IsZero() {
 		m.event(i, "time passes", func(x *node) bool { x.Now = p.WakeAt; return true })
 	}
-	for r := range n.Pools {
+	for _, r := range []rollout.Revision{v1, v2, v3} {
 		m.event(i, "pod up "+string(r), func(x *node) bool { return x.PodUp(r) })
 		m.event(i, "pod down "+string(r), func(x *node) bool { return spend(&x.left.deaths) && x.PodDown(r) })
 	}
@@ -251,7 +261,6 @@ func spend(left *int8) bool {
 // part of it one version late.
 func (m *model) event(i int, what string, change func(*node) bool) {
 	n := m.nodes[i]
-	n.World = n.World.Clone()
 	if !change(&n) {
 		return
 	}
@@ -277,16 +286,15 @@ func (m *model) passes(i int, s rollout.Snapshot, p rollout.Plan) {
 	whole := ""
 	for mask := 1<<len(writes) - 1; mask >= 0; mask-- {
 		x := n
-		x.World = n.World.Clone()
 		j := 0
 		x.Apply(p, func(sim.Write) bool { j++; return mask&(1<<(j-1)) != 0 })
 		x.g = n.g.step(n.Status, x.Status)
-		x.from, x.what = i, fmt.Sprintf("pass, writes %0*b of %v", len(writes), mask, writes)
-		if mask == 0 {
-			x.what = "pass, no writes"
+		x.from, x.what = i, "pass"
+		if mask != 1<<len(writes)-1 {
+			x.what = "pass, lost writes"
 		}
 		m.add(x)
-		end := m.end(i, x.World, 0)
+		end := m.end(i, x.World)
 		if whole == "" {
 			whole = end
 		}
@@ -312,7 +320,6 @@ func (m *model) late(i int, n node, what string) {
 		mix(&s)
 		p := m.decide(i, s, n.g)
 		x := n
-		x.World = n.World.Clone()
 		x.Apply(p, func(w sim.Write) bool { return !refused(w) })
 		x.g = n.g.step(n.Status, x.Status)
 		x.what = what + ", pass that saw " + part + " late"
@@ -361,12 +368,10 @@ func (m *model) runEvents(i int) {
 			if !spend(&x.left.runs) || ref(x) == nil {
 				return false
 			}
-			r, ok := x.Runs[ref(x).Name]
-			delete(x.Runs, ref(x).Name)
-			if r.Phase == rollout.RunFailed && !x.Status.Abort {
+			if x.Runs[ref(x).Name].Phase == rollout.RunFailed && !x.Status.Abort {
 				x.g.fallen = false // nobody saw it fail
 			}
-			return ok
+			return x.Forget(ref(x))
 		})
 		if kind == rollout.RunKindBackground {
 			m.event(i, "guard ready", func(x *node) bool {
@@ -458,10 +463,9 @@ func (m *model) userEvents(i int) {
 
 // end plays the world to its end in a fair environment and says what is there.
 // A person resumes whatever is paused; nobody aborts or retries.
-func (m *model) end(i int, w sim.World, _ int) string {
+func (m *model) end(i int, w sim.World) string {
 	var path []string
 	on := map[string]rollout.Status{}
-	w = w.Clone()
 	resumed := 0
 	for n := 0; ; n++ {
 		k := string(key(nil, &w)) + "!" + strconv.Itoa(resumed)

@@ -31,29 +31,30 @@ func climbTraffic(s *Snapshot, p *Plan, want int32) {
 		need = max(share(s.Spec, ours), canary.Desired)
 	}
 	p.Replicas[st.Current] = need
-	p.Replicas[st.Stable] = stableSize(s, want)
 	clearDeadline(s, p, st.Current)
 	steer(s, p, want)
 	pointClimbing(s, p)
 }
 
-// steer moves the split towards want as far as is safe now.
+// steer moves the split towards want as far as is safe now, and sizes the
+// stable revision for what it has and for what it is to take back.
 func steer(s *Snapshot, p *Plan, want int32) {
 	st := &p.Status
 	now := s.Router.Weights.Canary
 	canary := s.Pools[st.Current]
-	target := want
+	aim := want
 	switch {
 	case now > 0 && (!s.canaryIs(st.Current) || canary.Available == 0):
 		// The canary's share goes to another revision, or to nobody.
-		target = 0
-	case target > now && (!s.canaryIs(st.Current) || !s.stableIs(st.Stable) || canary.Available < share(s.Spec, target)):
-		target = now
+		aim = 0
+	case aim > now && (!s.canaryIs(st.Current) || !s.stableIs(st.Stable) || canary.Available < share(s.Spec, aim)):
+		aim = now
 	}
-	if target < now {
-		target = min(now, max(target, s.Spec.MaxWeight-carries(s, st.Stable)))
+	p.Replicas[st.Stable] = stableSize(s, min(aim, now))
+	if aim < now {
+		aim = min(now, max(aim, s.Spec.MaxWeight-carries(s, st.Stable)))
 	}
-	split(s, p, target)
+	split(s, p, aim)
 }
 
 // pointClimbing points the Services of a rollout at work: the canary's moves
@@ -181,12 +182,10 @@ func carries(s *Snapshot, r Revision) int32 {
 	return min(s.Spec.MaxWeight, int32(int64(s.Pools[r].Available)*int64(s.Spec.MaxWeight)/int64(s.Spec.Replicas)))
 }
 
-// stableSize is the stable revision's size while the canary has, or is to
-// have, want.
-func stableSize(s *Snapshot, want int32) int32 {
+// stableSize is the stable revision's size while the canary has weight.
+func stableSize(s *Snapshot, weight int32) int32 {
 	if !s.Spec.DynamicStable {
 		return s.Spec.Replicas
 	}
-	rest := s.Spec.MaxWeight - min(want, s.Router.Weights.Canary)
-	return share(s.Spec, rest)
+	return share(s.Spec, s.Spec.MaxWeight-weight)
 }

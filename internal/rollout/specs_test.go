@@ -4,6 +4,7 @@
 package rollout_test
 
 import (
+	"flag"
 	"testing"
 	"time"
 
@@ -51,27 +52,65 @@ func released(t testing.TB, spec rollout.Spec) sim.World {
 	return w
 }
 
-func with(s rollout.Spec, change func(*rollout.Spec)) rollout.Spec {
-	change(&s)
+func with(s rollout.Spec, changes ...func(*rollout.Spec)) rollout.Spec {
+	for _, change := range changes {
+		change(&s)
+	}
 	return s
+}
+
+var deep = flag.Bool("deep", false, "let more go wrong in the model check")
+
+// A modelCase is one spec, and what may go wrong in it: normally, and with
+// -deep.
+type modelCase struct {
+	spec       rollout.Spec
+	left, more budget
+	stale      bool
+}
+
+func modelCases() map[string]modelCase {
+	guard := func(s *rollout.Spec) { s.Background = true }
+	return map[string]modelCase{
+		"one weight":           {spec: routed(1, weight(50)), left: budget{1, 1, 1}, more: budget{1, 1, 2}, stale: true},
+		"two weights":          {spec: routed(2, weight(50), weight(100)), left: budget{1, 0, 1}, more: budget{1, 0, 2}},
+		"no steps, guarded":    {spec: with(routed(2), guard), left: budget{0, 1, 1}, more: budget{1, 1, 1}},
+		"two weights, guarded": {spec: with(routed(1, weight(50), weight(100)), guard), left: budget{0, 1, 1}, more: budget{1, 1, 1}},
+		"a timed pause":        {spec: routed(3, weight(20), pause(), weight(60)), left: budget{0, 0, 1}, more: budget{1, 0, 1}},
+		"an endless pause first, and an analysis": {
+			spec: routed(1, stop(), weight(10), judge(), weight(50)), left: budget{0, 0, 2}, more: budget{0, 1, 3}},
+		"an analysis, guarded": {
+			spec: with(routed(1, weight(10), judge(), weight(50)), guard), left: budget{0, 0, 1}, more: budget{0, 1, 1}},
+		"weights that fall": {spec: routed(3, weight(60), weight(20), weight(100)), left: budget{0, 0, 1}, more: budget{1, 0, 1}},
+		"no delays": {
+			spec: with(routed(2, weight(50)), func(s *rollout.Spec) { s.ScaleDownDelay, s.AbortDelay = 0, 0 }),
+			left: budget{1, 0, 1}, more: budget{1, 0, 2}, stale: true},
+		"aborted pods are kept": {
+			spec: with(routed(1, weight(50), judge()), func(s *rollout.Spec) { s.KeepAborted = true }),
+			left: budget{1, 0, 1}, more: budget{1, 1, 2}},
+		"stable shrinks": {
+			spec: with(routed(2, weight(50)), func(s *rollout.Spec) { s.DynamicStable, s.ScaleDownDelay = true, 0 }),
+			left: budget{1, 0, 1}, more: budget{1, 0, 2}, stale: true},
+		"stable shrinks in steps": {
+			spec: with(routed(3, weight(60), weight(20), weight(100)), func(s *rollout.Spec) { s.DynamicStable = true }),
+			left: budget{0, 0, 1}, more: budget{1, 0, 1}},
+		"stable shrinks, guarded": {
+			spec: with(routed(2, weight(50), judge()), guard, func(s *rollout.Spec) { s.DynamicStable = true }),
+			left: budget{0, 0, 1}, more: budget{0, 1, 1}},
+	}
 }
 
 func TestModel(t *testing.T) {
 	t.Parallel()
-	background := func(s *rollout.Spec) { s.Background = true }
-	tests := map[string]struct {
-		spec  rollout.Spec
-		left  budget
-		stale bool
-	}{
-		"one weight": {spec: routed(1, weight(50)), left: budget{1, 1, 1}},
-		"no steps":   {spec: with(routed(2), background), left: budget{1, 1, 1}},
-	}
-	for name, tc := range tests {
+	for name, tc := range modelCases() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := &model{t: t, stale: tc.stale, limit: 400_000}
-			m.run(node{World: released(t, tc.spec), left: tc.left})
+			left := tc.left
+			if *deep {
+				left = tc.more
+			}
+			m := &model{t: t, stale: tc.stale, limit: 1_000_000}
+			m.run(node{World: released(t, tc.spec), left: left})
 		})
 	}
 }

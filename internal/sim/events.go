@@ -4,6 +4,7 @@
 package sim
 
 import (
+	"maps"
 	"time"
 
 	"sluice.dev/sluice/internal/rollout"
@@ -17,7 +18,7 @@ func (w *World) PodUp(r rollout.Revision) bool {
 	}
 	pool.Ready++
 	pool.Available++
-	w.Pools[r] = pool
+	w.setPool(r, pool)
 	return true
 }
 
@@ -29,7 +30,7 @@ func (w *World) PodDown(r rollout.Revision) bool {
 	}
 	pool.Ready--
 	pool.Available--
-	w.Pools[r] = pool
+	w.setPool(r, pool)
 	return true
 }
 
@@ -50,13 +51,24 @@ func (w *World) SetRun(ref *rollout.RunRef, change func(*Run)) bool {
 		return false
 	}
 	change(&r)
-	w.Runs[ref.Name] = r
+	w.setRun(ref.Name, r)
 	return true
 }
 
 // End ends the run that ref names with phase.
 func (w *World) End(ref *rollout.RunRef, phase rollout.RunPhase, message string) bool {
 	return w.SetRun(ref, func(r *Run) { r.Phase, r.Message, r.HoldUntil = phase, message, time.Time{} })
+}
+
+// Forget deletes the run that ref names, and reports whether there was one.
+func (w *World) Forget(ref *rollout.RunRef) bool {
+	if ref == nil {
+		return false
+	}
+	_, ok := w.Runs[ref.Name]
+	w.Runs = maps.Clone(w.Runs)
+	delete(w.Runs, ref.Name)
+	return ok
 }
 
 // Abort is the patch of the abort command.

@@ -38,7 +38,10 @@ type Run struct {
 }
 
 // A World is everything that a Snapshot is taken of. The zero World is of no
-// use: start with [New]. A World is a value; [World.Clone] copies it.
+// use: start with [New].
+//
+// A World is a value: its methods replace maps and never change one, so that a
+// copy is another world.
 type World struct {
 	Now    time.Time
 	Name   string
@@ -63,16 +66,6 @@ func New(name string, now time.Time, spec rollout.Spec) World {
 	w := World{Now: now, Name: name, Spec: spec, Pools: map[rollout.Revision]rollout.Pool{}, Runs: map[string]Run{}}
 	if spec.Routed {
 		w.Router = &rollout.Router{Weights: rollout.Weights{Stable: spec.MaxWeight}}
-	}
-	return w
-}
-
-// Clone returns a copy that shares nothing that a method changes.
-func (w World) Clone() World {
-	w.Pools, w.Runs = maps.Clone(w.Pools), maps.Clone(w.Runs)
-	if w.Router != nil {
-		r := *w.Router
-		w.Router = &r
 	}
 	return w
 }
@@ -199,7 +192,7 @@ func (w *World) Commit(p rollout.Plan) {
 	if pool, ok := w.Pools[w.Status.Current]; ok && before != w.Status.Current {
 		if n := w.lastNumber(); pool.Number < n {
 			pool.Number = n + 1
-			w.Pools[w.Status.Current] = pool
+			w.setPool(w.Status.Current, pool)
 		}
 	}
 }
@@ -213,16 +206,12 @@ func (w *World) Do(p rollout.Plan, x Write) {
 	case Deadline:
 		pool := w.Pools[r]
 		pool.Deadline = p.Deadlines[r].Truncate(time.Second)
-		w.Pools[r] = pool
+		w.setPool(r, pool)
 	case Prune:
+		w.Pools = maps.Clone(w.Pools)
 		delete(w.Pools, r)
 	case Route:
-		if p.Weights != nil {
-			w.Router.Weights = *p.Weights
-		}
-		if p.Unlatch {
-			w.Router.Aborted, w.Router.AbortedAttempt = "", 0
-		}
+		w.route(p)
 	case StableService:
 		w.Services.Stable = r
 	case CanaryService:
@@ -232,8 +221,29 @@ func (w *World) Do(p rollout.Plan, x Write) {
 	case Stop:
 		run := w.Runs[x.What]
 		run.Phase, run.Stopped, run.HoldUntil = rollout.RunSuccessful, true, time.Time{}
-		w.Runs[x.What] = run
+		w.setRun(x.What, run)
 	}
+}
+
+func (w *World) setPool(r rollout.Revision, pool rollout.Pool) {
+	w.Pools = maps.Clone(w.Pools)
+	w.Pools[r] = pool
+}
+
+func (w *World) setRun(name string, run Run) {
+	w.Runs = maps.Clone(w.Runs)
+	w.Runs[name] = run
+}
+
+func (w *World) route(p rollout.Plan) {
+	router := *w.Router
+	if p.Weights != nil {
+		router.Weights = *p.Weights
+	}
+	if p.Unlatch {
+		router.Aborted, router.AbortedAttempt = "", 0
+	}
+	w.Router = &router
 }
 
 // start makes a run unless its name is taken.
@@ -243,9 +253,9 @@ func (w *World) start(p rollout.Plan, name string) {
 	}
 	for _, x := range p.Start {
 		if x.Name == name {
-			w.Runs[name] = Run{
+			w.setRun(name, Run{
 				Kind: x.Kind, Revision: p.Status.Current, Attempt: p.Status.Attempt, Step: x.Step, Phase: rollout.RunRunning,
-			}
+			})
 		}
 	}
 }
@@ -257,7 +267,7 @@ func (w *World) scale(r rollout.Revision, n int32) {
 	}
 	pool.Desired, pool.Total = n, n
 	pool.Ready, pool.Available = min(pool.Ready, n), min(pool.Available, n)
-	w.Pools[r] = pool
+	w.setPool(r, pool)
 }
 
 func (w *World) lastNumber() int64 {
