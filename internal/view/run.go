@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"sluice.dev/sluice/api/v1alpha1"
+	"sluice.dev/sluice/internal/analysis"
 )
 
 // An AnalysisRun is what people are shown of an AnalysisRun.
@@ -55,7 +56,10 @@ type Metric struct {
 	Abort string `json:"abort,omitempty"`
 
 	Counts Counts `json:"counts"`
-	// FailureLimit is how many measurements may fail; negative: any number.
+	// Failed is how many failures count against FailureLimit: in a background
+	// analysis those in the window, elsewhere all of them. A negative
+	// FailureLimit allows any number.
+	Failed       int `json:"failed"`
 	FailureLimit int `json:"failureLimit"`
 	// Window is how many readings in a row were conclusive, and Want how many a
 	// pass needs; Want is 0 when the metric has no count.
@@ -82,7 +86,7 @@ func RunOf(run *v1alpha1.AnalysisRun, now time.Time) AnalysisRun {
 	}
 	fill := filler(run.Spec.Args)
 	for i := range run.Spec.Metrics {
-		m := metricOf(&run.Spec.Metrics[i], resultOf(run, run.Spec.Metrics[i].Name), fill)
+		m := metricOf(&run.Spec.Metrics[i], resultOf(run, run.Spec.Metrics[i].Name), fill, v.Kind == v1alpha1.RolloutTypeBackground)
 		if !m.DryRun {
 			v.Counts.add(m.Counts)
 		}
@@ -107,7 +111,7 @@ func resultOf(run *v1alpha1.AnalysisRun, name string) *v1alpha1.MetricResult {
 	return nil
 }
 
-func metricOf(spec *v1alpha1.Metric, res *v1alpha1.MetricResult, fill func(string) string) Metric {
+func metricOf(spec *v1alpha1.Metric, res *v1alpha1.MetricResult, fill func(string) string, background bool) Metric {
 	m := Metric{
 		Name:         spec.Name,
 		Phase:        v1alpha1.AnalysisPhasePending,
@@ -122,7 +126,12 @@ func metricOf(spec *v1alpha1.Metric, res *v1alpha1.MetricResult, fill func(strin
 	}
 	m.Phase, m.DryRun, m.Message = res.Phase, res.DryRun, res.Message
 	m.Counts = Counts{res.Successful, res.Failed, res.Inconclusive, res.Error}
-	m.Window = min(window(res), m.Want)
+	memory := analysis.Decode(res.Metadata)
+	m.Window = min(window(res, memory.Recent), m.Want)
+	m.Failed = int(res.Failed)
+	if background && m.Want > 0 && memory.Conclusive != "" {
+		m.Failed = failures(memory.Conclusive, m.Want)
+	}
 	if n := len(res.Measurements); n > 0 {
 		last := &res.Measurements[n-1]
 		m.Last, m.Value = last.Phase, last.Value
@@ -135,8 +144,12 @@ func metricOf(spec *v1alpha1.Metric, res *v1alpha1.MetricResult, fill func(strin
 }
 
 // window counts the conclusive readings since the last inconclusive one. An
-// error is no reading.
-func window(res *v1alpha1.MetricResult) int {
+// error is no reading. The letters that the judge remembers go further back
+// than the measurements that are kept; another controller keeps none.
+func window(res *v1alpha1.MetricResult, letters string) int {
+	if letters != "" {
+		return len(letters) - 1 - strings.LastIndexByte(letters, 'I')
+	}
 	n := 0
 	for i := len(res.Measurements) - 1; i >= 0; i-- {
 		switch res.Measurements[i].Phase {
@@ -148,6 +161,12 @@ func window(res *v1alpha1.MetricResult) int {
 		}
 	}
 	return n
+}
+
+// failures counts the failures among the last n letters.
+func failures(letters string, n int) int {
+	last := letters[max(0, len(letters)-n):]
+	return strings.Count(last, "F") + strings.Count(last, "f")
 }
 
 // Reason is the reason that the judge noted for a measurement in one word, such

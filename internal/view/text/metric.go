@@ -50,7 +50,7 @@ func (o Options) hang(indent, text string) []string {
 	if o.Width > 0 {
 		limit = max(o.Width-deep-len(indent), 24)
 	}
-	lines := wrap(text, limit)
+	lines := fold(text, limit)
 	for i := range lines {
 		lines[i] = indent + lines[i]
 	}
@@ -108,16 +108,16 @@ func limits(m view.Metric) string {
 // and conclusive readings of those needed.
 func budget(m view.Metric) string {
 	if m.Phase == v1alpha1.AnalysisPhaseFailed && m.FailureLimit >= 0 {
-		return fmt.Sprintf("%s  ✖ %d, %d allowed", m.Phase, m.Counts.Failed, m.FailureLimit)
+		return fmt.Sprintf("%s  ✖ %d, %d allowed", m.Phase, m.Failed, m.FailureLimit)
 	}
 	if m.Phase.Completed() {
 		return strings.TrimSpace(string(m.Phase) + "  " + counts(m.Counts))
 	}
 	var out []string
 	if m.FailureLimit >= 0 {
-		out = append(out, fmt.Sprintf("✖ %d/%d", m.Counts.Failed, m.FailureLimit))
-	} else if m.Counts.Failed > 0 {
-		out = append(out, fmt.Sprintf("✖ %d", m.Counts.Failed))
+		out = append(out, fmt.Sprintf("✖ %d/%d", m.Failed, m.FailureLimit))
+	} else if m.Failed > 0 {
+		out = append(out, fmt.Sprintf("✖ %d", m.Failed))
 	}
 	if m.Counts.Inconclusive > 0 {
 		out = append(out, fmt.Sprintf("? %d", m.Counts.Inconclusive))
@@ -135,7 +135,7 @@ func budgetTone(m view.Metric) tone {
 	switch {
 	case m.Phase.Completed():
 		return markOf(string(m.Phase)).tone
-	case m.Counts.Failed > 0:
+	case m.Failed > 0:
 		return yellow
 	}
 	return plain

@@ -109,8 +109,8 @@ func cut(s string, w int) string {
 	return string([]rune(s)[:max(w-1, 0)]) + "…"
 }
 
-// wrap breaks s into lines of at most w columns, between words where it can. 0
-// is no limit.
+// wrap breaks s into lines of at most w columns between words; a word that is
+// longer stays whole, so that it can be copied. 0 is no limit.
 func wrap(s string, w int) []string {
 	if w <= 0 || width(s) <= w {
 		return []string{s}
@@ -118,12 +118,6 @@ func wrap(s string, w int) []string {
 	var lines []string
 	line := ""
 	for _, word := range strings.Fields(s) {
-		for runes := []rune(word); len(runes) > w; runes = []rune(word) {
-			if line != "" {
-				lines, line = append(lines, line), ""
-			}
-			lines, word = append(lines, string(runes[:w])), string(runes[w:])
-		}
 		switch {
 		case line == "":
 			line = word
@@ -135,6 +129,19 @@ func wrap(s string, w int) []string {
 		}
 	}
 	return append(lines, line)
+}
+
+// fold is wrap that breaks long words too, for where a line that is too long
+// would tear the drawing.
+func fold(s string, w int) []string {
+	var out []string
+	for _, line := range wrap(s, w) {
+		for runes := []rune(line); w > 0 && len(runes) > w; runes = []rune(line) {
+			out, line = append(out, string(runes[:w])), string(runes[w:])
+		}
+		out = append(out, line)
+	}
+	return out
 }
 
 // age is a length of time as kubectl shows it.

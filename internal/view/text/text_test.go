@@ -222,3 +222,53 @@ func TestColourIsTheOnlyDifference(t *testing.T) {
 		t.Errorf("colour changed the text (-plain +coloured):\n%s", diff)
 	}
 }
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	for name, ar := range map[string]v1alpha1.AnalysisRun{
+		"run-failed":  aborted().AnalysisRuns[1],
+		"run-no-data": noData().AnalysisRuns[0],
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := view.DetailOf(&ar, now)
+			golden(t, name, Run(d, Options{}))
+			golden(t, name+"-80", Run(d, Options{Width: 80}))
+		})
+	}
+}
+
+func TestLists(t *testing.T) {
+	t.Parallel()
+	var list []view.Rollout
+	for _, o := range []view.Objects{healthy(), band(), aborted(), blueGreen()} {
+		list = append(list, view.Of(o, now))
+	}
+	golden(t, "list", Rollouts(list, Columns{}, Options{}))
+	golden(t, "list-everywhere", Rollouts(list, Columns{Namespace: true, Time: "2026-11-22T12:00:00Z"}, Options{}))
+	if got := Rollouts(nil, Columns{Bare: true}, Options{}); got != "" {
+		t.Errorf("an empty list without headings draws %q", got)
+	}
+}
+
+func TestExperiment(t *testing.T) {
+	t.Parallel()
+	exp := v1alpha1.Experiment{
+		ObjectMeta: metav1.ObjectMeta{Name: "checkout-ab", Namespace: "payments", CreationTimestamp: ago(10 * time.Minute)},
+		Spec: v1alpha1.ExperimentSpec{Duration: "30m", Templates: []v1alpha1.TemplateSpec{
+			{Name: "canary", Replicas: ptr(int32(2)), Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Image: "checkout:1.1.0"}}}}},
+			{Name: "baseline"},
+		}},
+		Status: v1alpha1.ExperimentStatus{
+			Phase: running, AvailableAt: ptr(ago(9 * time.Minute)),
+			TemplateStatuses: []v1alpha1.TemplateStatus{
+				{Name: "canary", Status: v1alpha1.TemplateStatusRunning, AvailableReplicas: 2},
+				{Name: "baseline", Status: v1alpha1.TemplateStatusProgressing, Message: "waiting for pods"},
+			},
+			AnalysisRuns: []v1alpha1.ExperimentAnalysisRunStatus{{Name: "errors", AnalysisRun: "checkout-ab-errors", Phase: running}},
+		},
+	}
+	v := view.ExperimentOf(&exp, []v1alpha1.AnalysisRun{run("checkout-ab-errors", "", running, []string{"0.003"}, []string{"198"})}, now)
+	golden(t, "experiment", Experiment(v, Options{}))
+	golden(t, "list-experiments", Experiments([]view.Experiment{v}, Columns{}, Options{}))
+}

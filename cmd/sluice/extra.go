@@ -1,0 +1,11 @@
+// Copyright The Sluice Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import "github.com/spf13/cobra"
+
+// extra are the commands that do not talk to an API server as a person does.
+func extra() []*cobra.Command {
+	return nil
+}

@@ -1,0 +1,164 @@
+// Copyright The Sluice Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package cli is the command line: it reads arguments, asks package act what to
+// send and package view what to show, and prints.
+//
+// The same commands serve as sluice, as the kubectl plugin kubectl-sluice and
+// as kubectl-argo-rollouts. It decides nothing about rollouts.
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"sluice.dev/sluice/internal/cli/kube"
+)
+
+// Options are what the command line is given by the process it runs in.
+type Options struct {
+	// Program is the name it was started under: the first word of the command
+	// line, with or without a path.
+	Program  string
+	Out, Err io.Writer
+	// Extra are commands that are added to those of this package.
+	Extra []*cobra.Command
+	// Now is the clock; nil is the real one.
+	Now func() time.Time
+	// Screen is the size of the terminal that Out is, and false when it is
+	// none; nil asks the operating system.
+	Screen func() (columns, rows int, ok bool)
+}
+
+// A program is what all commands share.
+type program struct {
+	Options
+	name  string
+	flags *kube.Flags
+}
+
+// New makes the root command.
+func New(o Options) *cobra.Command {
+	base := strings.TrimSuffix(filepath.Base(o.Program), ".exe")
+	p := &program{Options: o, name: spoken(base)}
+	if p.Now == nil {
+		p.Now = time.Now
+	}
+	if p.Screen == nil {
+		p.Screen = screenOf(o.Out)
+	}
+	root := &cobra.Command{
+		Use:           base,
+		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: p.name},
+		Short:         "Releases that data, not a person, lets through",
+		Long:          "Shows and steers progressive releases: rollouts, the analysis that gates them, and experiments.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetOut(o.Out)
+	root.SetErr(o.Err)
+	p.flags = kube.NewFlags(root.PersistentFlags())
+	logging(root.PersistentFlags())
+	root.AddCommand(
+		p.getCommand(), p.listCommand(), p.describeCommand(), p.statusCommand(),
+		p.promoteCommand(), p.abortCommand(), p.retryCommand(), p.pauseCommand(), p.undoCommand(),
+		p.restartCommand(), p.setCommand(), p.terminateCommand(), p.versionCommand(),
+	)
+	root.AddCommand(o.Extra...)
+	return root
+}
+
+// Main runs the command line and returns the code to exit with.
+func Main(ctx context.Context, o Options, args []string) int {
+	root := New(o)
+	// kubectl completes a plugin's arguments by running this name.
+	if strings.HasPrefix(filepath.Base(o.Program), "kubectl_complete-") {
+		args = append([]string{cobra.ShellCompRequestCmd}, args...)
+	}
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(o.Err, "Error: %v\n", err)
+	return 1
+}
+
+// spoken is what people type to run a program of this name: kubectl makes words
+// of the dashes in a plugin's name.
+func spoken(base string) string {
+	if plugin, ok := strings.CutPrefix(base, "kubectl-"); ok {
+		return "kubectl " + strings.ReplaceAll(strings.ReplaceAll(plugin, "-", " "), "_", "-")
+	}
+	if plugin, ok := strings.CutPrefix(base, "kubectl_complete-"); ok {
+		return "kubectl " + strings.ReplaceAll(plugin, "-", " ")
+	}
+	return base
+}
+
+// examples writes the program's name into examples.
+func (p *program) examples(lines ...string) string {
+	for i, line := range lines {
+		if line != "" && !strings.HasPrefix(line, "#") {
+			line = p.name + " " + line
+		}
+		lines[i] = "  " + line
+	}
+	return strings.TrimRight(strings.Join(lines, "\n"), " ")
+}
+
+// names asks for at least one name, or for exactly one.
+func (p *program) names(what string, one bool) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) == 0:
+			return fmt.Errorf("which %s? usage: %s", what, c.UseLine())
+		case one && len(args) > 1:
+			return fmt.Errorf("one %s at a time, not %d; usage: %s", what, len(args), c.UseLine())
+		}
+		return nil
+	}
+}
+
+// bare is a name without the kind that kubectl lets people put in front of it.
+func bare(name string) string {
+	if _, after, ok := strings.Cut(name, "/"); ok {
+		return after
+	}
+	return name
+}
+
+// complete completes the names of a resource's objects.
+func (p *program) complete(resource string, one bool) cobra.CompletionFunc {
+	return func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		if one && len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		client, err := p.flags.Client()
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		ctx, cancel := context.WithTimeout(c.Context(), 3*time.Second)
+		defer cancel()
+		return client.Names(ctx, resource, prefix), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// noColor adds --no-color and returns whether colour may be used.
+func (p *program) noColor(fs *pflag.FlagSet) func() bool {
+	off := fs.Bool("no-color", false, "Do not use colour; it is used on a terminal only, and not when NO_COLOR is set")
+	return func() bool {
+		_, _, tty := p.Screen()
+		return tty && !*off && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	}
+}

@@ -1,0 +1,38 @@
+// Copyright The Sluice Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"flag"
+	"strconv"
+
+	"github.com/spf13/pflag"
+	"k8s.io/klog/v2"
+)
+
+// level is a log level that is handed to klog when it is set.
+type level struct{ value int }
+
+func (l *level) String() string { return strconv.Itoa(l.value) }
+func (l *level) Type() string   { return "int" }
+
+// Set is called by the flag's parser.
+func (l *level) Set(s string) error {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return err //nolint:wrapcheck // The flag's parser names the flag and the value.
+	}
+	l.value = n
+	set := flag.NewFlagSet("klog", flag.ContinueOnError)
+	klog.InitFlags(set)
+	return set.Set("v", s) //nolint:wrapcheck // As above.
+}
+
+// logging adds the flags that say how much the client library logs.
+func logging(fs *pflag.FlagSet) {
+	fs.VarP(&level{}, "kloglevel", "v", "How much the client library logs to standard error: 6 shows requests, 8 their bodies")
+	fs.String("loglevel", "info", "Accepted for compatibility; it does nothing")
+	// A flag that was just declared exists.
+	_ = fs.MarkHidden("loglevel")
+}

@@ -1,0 +1,34 @@
+// Copyright The Sluice Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"sluice.dev/sluice/internal/version"
+)
+
+func (p *program) versionCommand() *cobra.Command {
+	var short bool
+	c := &cobra.Command{
+		Use:     "version",
+		Short:   "Print which build this is",
+		Example: p.examples("version --short"),
+		Args:    cobra.NoArgs,
+		Run: func(c *cobra.Command, _ []string) {
+			v := version.Get()
+			name := c.Root().Name()
+			if short {
+				fmt.Fprintf(p.Out, "%s: %s\n", name, v.Version)
+				return
+			}
+			fmt.Fprintf(p.Out, "%s: %s\n  BuildDate: %s\n  GitCommit: %s\n  GoVersion: %s\n  Platform: %s\n",
+				name, v.Version, v.Date, v.Commit, v.GoVersion, v.Platform)
+		},
+	}
+	c.Flags().BoolVar(&short, "short", false, "Print the version alone")
+	return c
+}

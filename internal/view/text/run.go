@@ -1,0 +1,139 @@
+// Copyright The Sluice Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package text
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"sluice.dev/sluice/internal/view"
+)
+
+// Run draws one AnalysisRun with every measurement that is kept: what was asked,
+// what came back, and the verdict on it.
+func Run(d view.Detail, o Options) string {
+	var b strings.Builder
+	m := markRun(string(d.Phase))
+	o.field(&b, "Name:", d.Name)
+	o.field(&b, "Namespace:", d.Namespace)
+	o.field(&b, "Of:", origin(d))
+	b.WriteString(pad("Status:", margin) + o.paint(m.tone, m.icon+" "+string(d.Phase)) + "\n")
+	o.field(&b, "Message:", d.Message)
+	o.field(&b, "Started:", stamp(d.Started))
+	o.field(&b, "Completed:", stamp(d.Completed))
+	for i, a := range d.Args {
+		o.field(&b, pick(i == 0, "Arguments:", ""), a)
+	}
+	for _, metric := range d.Details {
+		o.metric(&b, metric)
+	}
+	return b.String()
+}
+
+func origin(d view.Detail) string {
+	out := []string{}
+	for _, part := range []string{d.Owner, runKind(d.AnalysisRun)} {
+		if part != "" {
+			out = append(out, part)
+		}
+	}
+	if d.Revision > 0 {
+		out = append(out, fmt.Sprintf("revision %d", d.Revision))
+	}
+	if d.Hash != "" {
+		out = append(out, "pod-template hash "+d.Hash)
+	}
+	return strings.Join(out, ", ")
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+func (o Options) metric(b *strings.Builder, m view.MetricDetail) {
+	mark := markRun(string(m.Phase))
+	b.WriteString("\n" + pad("Metric:", margin) + o.paint(bold, metricName(m.Metric)) + "  " +
+		o.paint(mark.tone, mark.icon+" "+string(m.Phase)) + "\n")
+	for _, r := range m.Rules {
+		o.field(b, "  "+r.Name+":", r.Text)
+	}
+	tally := counts(m.Counts)
+	if tally == "" {
+		tally = "none yet"
+	}
+	if m.Want > 0 && !m.Phase.Completed() {
+		tally += fmt.Sprintf("  window %d/%d", m.Window, m.Want)
+	}
+	o.field(b, "  Readings:", tally)
+	if m.Dropped > 0 {
+		o.field(b, "", fmt.Sprintf("(the oldest %d are not kept)", m.Dropped))
+	}
+	if len(m.Readings) > 0 {
+		o.readings(b, m.Readings)
+	}
+}
+
+// readings draws the measurements as a table; what has a message says it on
+// the lines below.
+func (o Options) readings(b *strings.Builder, list []view.Reading) {
+	rows := [][]string{{"#", "TIME (UTC)", "TOOK", "VERDICT", "VALUE", "WINDOW"}}
+	for _, r := range list {
+		value := r.Value
+		if r.Reason != "" && value == "" {
+			value = r.Reason
+		}
+		verdict := markRun(string(r.Phase)).icon + " " + string(r.Phase)
+		rows = append(rows, []string{fmt.Sprint(r.Number), clock(r.Started), took(r.Took), verdict, cut(value, 40), r.Window})
+	}
+	w := make([]int, len(rows[0]))
+	windows := false
+	for n, row := range rows {
+		for i, cell := range row {
+			w[i] = max(w[i], width(cell))
+		}
+		windows = windows || n > 0 && row[5] != ""
+	}
+	for n, row := range rows {
+		if !windows {
+			row = row[:5]
+		}
+		line := "    "
+		for i, cell := range row {
+			cell = pad(cell, w[i])
+			if n > 0 && i == 3 {
+				cell = o.paint(markRun(string(list[n-1].Phase)).tone, cell)
+			}
+			line += cell + "  "
+		}
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+		if n > 0 && list[n-1].Message != "" {
+			indent := strings.Repeat(" ", 4+w[0]+2)
+			limit := 0
+			if o.Width > 0 {
+				limit = max(o.Width-len(indent), 24)
+			}
+			for _, l := range wrap(list[n-1].Message, limit) {
+				b.WriteString(indent + l + "\n")
+			}
+		}
+	}
+}
+
+func clock(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format("15:04:05")
+}
+
+func took(d time.Duration) string {
+	if d < time.Second {
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(100 * time.Millisecond).String()
+}
