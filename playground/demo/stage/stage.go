@@ -175,6 +175,9 @@ func (s *Stage) link() (string, error) {
 // ControllerLog is the path of the controller's log.
 func (s *Stage) ControllerLog() string { return filepath.Join(s.Cluster.Dir(), "controller.log") }
 
+// Programs is the folder that holds the product's program under its names.
+func (s *Stage) Programs() string { return s.bin }
+
 // Controller is the process of the controller.
 func (s *Stage) Controller() *Process { return s.controller }
 

@@ -1,0 +1,198 @@
+// Copyright The Sluice Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package story
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"sluice.dev/sluice/api/v1alpha1"
+	"sluice.dev/sluice/internal/metric/datadog/datadogtest"
+	"sluice.dev/sluice/playground/demo/stage"
+	"sluice.dev/sluice/playground/demo/witness"
+)
+
+// disturbed plays a good version while its Datadog fails and people act.
+func (p *Play) disturbed(ctx context.Context) error {
+	stop, err := p.watch(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if err := p.ship(ctx, plugin); err != nil {
+		return err
+	}
+	err = p.await(ctx, 5*time.Minute, "the guard has a reading at 10 %", func(*v1alpha1.Rollout) bool {
+		return p.at("90/10") && count(p.readings(errorRate), phase(v1alpha1.AnalysisPhaseSuccessful)) > 0
+	})
+	if err != nil {
+		return err
+	}
+	for _, act := range []func(context.Context) error{p.rotate, p.forbid, p.empty, p.people} {
+		if err := act(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rotate changes the Secret under the running release. (Row 3.)
+func (p *Play) rotate(ctx context.Context) error {
+	pid := p.Stage.Controller().PID()
+	first := 0
+	for _, r := range p.Stage.Datadog.Requests() {
+		if r.Keys == stage.FirstKeys && r.Status == http.StatusOK {
+			first++
+		}
+	}
+	p.Ledger.Check(3, first > 0, "%d queries with the Secret's address, apiKey and appKey were answered", first)
+	p.Screen.Say("  the keys are rotated; the Secret now spells them api-key and app-key")
+	rotated := time.Now()
+	if err := p.Stage.Rotate(ctx); err != nil {
+		return err
+	}
+	since := time.Now()
+	fresh, refused := 0, 0
+	err := p.Witness.Await(ctx, "the new keys are used", p.limit(5*time.Minute), func() bool {
+		fresh, refused = 0, 0
+		for _, r := range p.Stage.Datadog.Requests() {
+			switch {
+			case r.Time.Before(since):
+			case r.Keys == stage.SecondKeys && r.Status == http.StatusOK:
+				fresh++
+			case r.Status != 0:
+				refused++
+			}
+		}
+		return fresh >= 4
+	})
+	if err != nil {
+		return err
+	}
+	ok := refused == 0 && p.Stage.Controller().Alive() && p.Stage.Controller().PID() == pid
+	p.Ledger.Check(3, ok, "rotated at 10 %%: the next query, %.1f s later, used the new keys; %d answered, %d refused, and process %d still runs",
+		p.firstRequest(rotated).Seconds(), fresh, refused, pid)
+	return nil
+}
+
+// firstRequest is how long after the moment the next query with the new keys
+// came.
+func (p *Play) firstRequest(since time.Time) time.Duration {
+	for _, r := range p.Stage.Datadog.Requests() {
+		if r.Time.After(since) && r.Keys == stage.SecondKeys {
+			return r.Time.Sub(since)
+		}
+	}
+	return 0
+}
+
+// forbid lets Datadog answer 403, and repeat the keys it was sent. (Row 9.)
+func (p *Play) forbid(ctx context.Context) error {
+	p.Screen.Say("  Datadog answers 403, as at the wrong site")
+	p.Stage.Datadog.Fail(datadogtest.Fault{Mode: datadogtest.EchoKeys})
+	since := time.Now()
+	errors, err := p.readingsIn(ctx, since, v1alpha1.AnalysisPhaseError)
+	if err != nil {
+		return err
+	}
+	failed := count(p.readings(errorRate), after(since), phase(v1alpha1.AnalysisPhaseFailed))
+	msg := errors[len(errors)-1].Message
+	site := strings.TrimPrefix(p.Stage.Datadog.URL(), "http://")
+	named := strings.Contains(msg, site) && strings.Contains(msg, "403") &&
+		strings.Contains(msg, "address") && strings.Contains(msg, "timeseries_query")
+	p.Ledger.Check(9, named && failed == 0, "%d measurements Error and %d Failed: %q", len(errors), failed, msg)
+	p.Ledger.Check(9, p.holding(), "meanwhile %s", p.standing())
+	where, err := p.leaks(ctx)
+	if err != nil {
+		return err
+	}
+	p.Ledger.Check(9, where == "", "no key in the Rollout, the AnalysisRuns, the Events or the controller's log%s", where)
+	return nil
+}
+
+// empty lets Datadog answer that there is no series. (Row 10.)
+func (p *Play) empty(ctx context.Context) error {
+	p.Screen.Say("  Datadog answers without a series, as with the wrong tag")
+	since := time.Now()
+	p.Stage.Datadog.Clear()
+	p.Stage.Datadog.Fail(datadogtest.Fault{Mode: datadogtest.EmptySeries})
+	silent, err := p.readingsIn(ctx, since, v1alpha1.AnalysisPhaseInconclusive)
+	if err != nil {
+		return err
+	}
+	last := silent[len(silent)-1]
+	reason := last.Metadata[v1alpha1.SluicePrefix+"reason"]
+	named := strings.Contains(last.Message, "hits") || strings.Contains(last.Message, "errors")
+	p.Ledger.Check(10, reason == "NoData" && named, "%d measurements Inconclusive, reason %s: %q", len(silent), reason, last.Message)
+	p.Ledger.Check(10, p.holding(), "meanwhile %s", p.standing())
+	p.Stage.Datadog.Clear()
+	p.Screen.Say("  Datadog answers again")
+	since = time.Now()
+	return p.await(ctx, 5*time.Minute, "the gate measures again", func(*v1alpha1.Rollout) bool {
+		return count(p.readings(errorRate), after(since), phase(v1alpha1.AnalysisPhaseSuccessful)) > 0
+	})
+}
+
+// enough is how many readings are looked at of each disturbance.
+const enough = 3
+
+// readingsIn waits for readings of a phase since a moment.
+func (p *Play) readingsIn(ctx context.Context, since time.Time, want v1alpha1.AnalysisPhase) ([]witness.Reading, error) {
+	var got []witness.Reading
+	err := p.await(ctx, 10*time.Minute, fmt.Sprintf("%d measurements are %s", enough, want), func(*v1alpha1.Rollout) bool {
+		got = slices.DeleteFunc(p.readings(errorRate), func(r witness.Reading) bool { return !r.Seen.After(since) || r.Phase != want })
+		return len(got) >= enough
+	})
+	return got, err
+}
+
+// holding reports whether the release is where it was, neither promoted nor
+// aborted.
+func (p *Play) holding() bool {
+	ro := p.Witness.Rollout()
+	return slices.Equal(p.weights(), []string{"90/10"}) && !ro.Status.Abort &&
+		ro.Status.Phase != v1alpha1.RolloutPhaseDegraded && ro.Status.Phase != v1alpha1.RolloutPhaseHealthy
+}
+
+// standing says where the release is.
+func (p *Play) standing() string {
+	ro := p.Witness.Rollout()
+	return fmt.Sprintf("weights %s, Rollout %s: %q", strings.Join(p.weights(), ", "), ro.Status.Phase, ro.Status.Message)
+}
+
+// leaks says where a key can be read that should not be, "" if nowhere.
+func (p *Play) leaks(ctx context.Context) (string, error) {
+	log, err := os.ReadFile(p.Stage.ControllerLog())
+	if err != nil {
+		return "", fmt.Errorf("read the controller's log: %w", err)
+	}
+	events, err := p.Stage.Kube.EventsV1().Events(stage.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return "", fmt.Errorf("list the Events: %w", err)
+	}
+	objects, err := json.Marshal([]any{p.Witness.Objects(), events})
+	if err != nil {
+		return "", fmt.Errorf("write the objects down: %w", err)
+	}
+	for _, k := range []datadogtest.Keys{stage.FirstKeys, stage.SecondKeys} {
+		for _, key := range []string{k.API, k.App} {
+			if bytes.Contains(log, []byte(key)) {
+				return ", but one is in " + p.Stage.ControllerLog(), nil
+			}
+			if bytes.Contains(objects, []byte(key)) {
+				return ", but one is in an object of " + stage.Namespace, nil
+			}
+		}
+	}
+	return "", nil
+}
