@@ -55,20 +55,15 @@ func Guard(c *http.Client) *http.Client {
 	return &guarded
 }
 
-// ReadBody reads the whole body, which it closes. A body of more than limit
-// bytes, after decompression, is ErrTooLarge; what is left of it is not read.
-func ReadBody(resp *http.Response, limit int64) (body []byte, err error) {
-	defer func() {
-		if cerr := resp.Body.Close(); err == nil && cerr != nil {
-			err = fmt.Errorf("close body: %w", cerr)
-		}
-	}()
-	body, err = io.ReadAll(io.LimitReader(resp.Body, limit+1))
+// ReadBody reads a body to its end. One of more than limit bytes, after
+// decompression, is ErrTooLarge; what is left of it is not read.
+func ReadBody(body io.Reader, limit int64) ([]byte, error) {
+	read, err := io.ReadAll(io.LimitReader(body, limit+1))
 	if err != nil {
-		return body, fmt.Errorf("read body: %w", err)
+		return read, fmt.Errorf("read body: %w", err)
 	}
-	if int64(len(body)) > limit {
-		return body[:limit], fmt.Errorf("%w: more than %d bytes", ErrTooLarge, limit)
+	if int64(len(read)) > limit {
+		return read[:limit], fmt.Errorf("%w: more than %d bytes", ErrTooLarge, limit)
 	}
-	return body, nil
+	return read, nil
 }

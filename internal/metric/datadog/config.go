@@ -108,26 +108,42 @@ func short(d time.Duration) string {
 	return text
 }
 
+// checkFields finds combinations of fields that cannot work.
 func (s spec) checkFields(c v1alpha1.DatadogMetric) error {
+	many, one := len(c.Queries) > 0, c.Query != ""
 	switch {
-	case s.version != v1 && s.version != v2:
-		return misconfigured("apiVersion must be v1 or v2, got %q", s.version)
 	case s.namespaced && s.secret == "":
 		return misconfigured("secretRef.namespaced needs secretRef.name")
-	case c.Query == "" && len(c.Queries) == 0:
+	case !one && !many:
 		return misconfigured("one of query and queries is required")
-	case c.Query != "" && len(c.Queries) > 0:
+	case one && many:
 		return misconfigured("query and queries exclude each other; keep one of them")
-	case s.version == v1 && (len(c.Queries) > 0 || s.formula != ""):
+	case s.version == v1:
+		return s.checkV1(many)
+	case s.version == v2:
+		return s.checkV2(len(c.Queries))
+	}
+	return misconfigured("apiVersion must be v1 or v2, got %q", s.version)
+}
+
+func (s spec) checkV1(queries bool) error {
+	switch {
+	case queries || s.formula != "":
 		return misconfigured("queries and formula need apiVersion: v2; with v1 (the default) use query")
-	case s.version == v1 && s.aggregator != "":
+	case s.aggregator != "":
 		return misconfigured("aggregator needs apiVersion: v2; v1 has none")
+	}
+	return nil
+}
+
+func (s spec) checkV2(queries int) error {
+	switch {
 	case s.aggregator != "" && !slices.Contains(aggregators, s.aggregator):
 		return misconfigured("aggregator must be one of %s, got %q", strings.Join(aggregators, ", "), s.aggregator)
-	case s.formula != "" && len(c.Queries) == 0:
+	case s.formula != "" && queries == 0:
 		return misconfigured("formula needs queries: it refers to them by name")
-	case len(c.Queries) > 1 && s.formula == "":
-		return misconfigured("queries holds %d queries, which needs a formula to make one value of them", len(c.Queries))
+	case queries > 1 && s.formula == "":
+		return misconfigured("queries holds %d queries, which needs a formula to make one value of them", queries)
 	}
 	return nil
 }

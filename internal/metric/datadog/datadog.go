@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"sluice.dev/sluice/api/v1alpha1"
@@ -93,7 +94,7 @@ func (s *source) readSeries(ctx context.Context, a asker, w metric.Window) (metr
 	if points.series > 1 {
 		// v1 has always read the first series only; saying so is what we can
 		// add without changing what existing manifests mean.
-		r.Notes = map[string]string{"series_ignored": fmt.Sprint(points.series - 1)}
+		r.Notes = map[string]string{"series_ignored": strconv.Itoa(points.series - 1)}
 	}
 	switch {
 	case points.last.known():

@@ -43,8 +43,7 @@ func (a asker) unreachable(path string, err error) error {
 		return a.late(path, cause)
 	}
 	// The URL in a *url.Error repeats the query; the rest says what happened.
-	var inURL *url.Error
-	if errors.As(err, &inURL) {
+	if inURL, ok := errors.AsType[*url.Error](err); ok {
 		err = inURL.Err
 	}
 	e := a.errorf(metric.Unavailable, "%s could not be reached: %s", a.asked(path),
@@ -97,8 +96,7 @@ func (a asker) cutOff(path string, err error) error {
 // could not answer the question.
 func (a asker) undecodable(path string, err error) error {
 	class, what := metric.Malformed, "answered with something that is not a query result"
-	var said answerError
-	if errors.As(err, &said) {
+	if _, ok := errors.AsType[answerError](err); ok {
 		class, what = metric.Misconfigured, "could not answer the query"
 	}
 	e := a.errorf(class, "%s %s: %s", a.asked(path), what, httpclient.Clean(a.redact(err.Error()), maxWords))

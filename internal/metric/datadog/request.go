@@ -142,7 +142,8 @@ func (a asker) do(ctx context.Context, method, path string, query url.Values, bo
 	if err != nil {
 		return nil, a.unreachable(path, err)
 	}
-	answer, err := httpclient.ReadBody(resp, maxBody)
+	defer func() { _ = resp.Body.Close() }()
+	answer, err := httpclient.ReadBody(resp.Body, maxBody)
 	if resp.StatusCode != http.StatusOK {
 		// Half a body is better than none to say what was wrong.
 		return nil, a.refused(path, resp, answer)

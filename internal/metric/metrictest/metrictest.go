@@ -9,6 +9,7 @@ package metrictest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -174,7 +175,13 @@ func failures(t *testing.T, h Harness) {
 	}
 }
 
-// asError checks what holds for every failure.
+// fails checks what holds for every failure.
+func fails(t *testing.T, h Harness, r metric.Reading, err error) {
+	t.Helper()
+	_ = asError(t, h, r, err)
+}
+
+// asError checks it too, and returns the failure.
 func asError(t *testing.T, h Harness, r metric.Reading, err error) *metric.Error {
 	t.Helper()
 	var e *metric.Error
@@ -247,10 +254,10 @@ func echoes(t *testing.T, h Harness) {
 			}
 			w.Header().Set("X-RateLimit-Name", sent)
 			w.WriteHeader(status)
-			fmt.Fprintf(w, `{"errors":[%q],"error":%q}`, sent, sent)
+			_ = json.NewEncoder(w).Encode(map[string]any{"errors": []string{sent}, "error": sent})
 		})
 		r, err := h.Open(t, url, enough).Measure(t.Context(), at)
-		asError(t, h, r, err)
+		fails(t, h, r, err)
 	}
 }
 
@@ -264,7 +271,10 @@ func redirect(t *testing.T, h Harness) {
 		body(http.StatusOK, h.Value(1))(w, r)
 	})
 	for _, status := range []int{http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
-		url := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other+r.URL.Path, status) })
+		url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", other)
+			w.WriteHeader(status)
+		})
 		r, err := h.Open(t, url, enough).Measure(t.Context(), at)
 		if e := asError(t, h, r, err); e.Class != metric.Misconfigured || e.Status != status {
 			t.Errorf("got %s %d, want Misconfigured %d", e.Class, e.Status, status)
@@ -295,7 +305,7 @@ func cancelled(t *testing.T, h Harness) {
 		gone(r)
 	})
 	r, err := h.Open(t, url, enough).Measure(ctx, at)
-	asError(t, h, r, err)
+	fails(t, h, r, err)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled in its chain", err)
 	}

@@ -4,7 +4,6 @@
 package datadogtest
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -13,6 +12,11 @@ import (
 	"strings"
 	"time"
 )
+
+// A refusal is what the server answers with 400, worded as Datadog words it.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
 
 // null is the value of a bucket without one.
 var null = math.NaN()
@@ -46,7 +50,7 @@ func (w world) eval(e expr) (frame, error) {
 	case reference:
 		f, ok := w.refs[string(e)]
 		if !ok {
-			return frame{}, fmt.Errorf("Formula refers to unknown query %s", e) //nolint:staticcheck // as Datadog writes.
+			return frame{}, refusal("Formula refers to unknown query " + string(e))
 		}
 		return f, nil
 	case negated:
@@ -108,11 +112,11 @@ func shape(l, r frame) (by []string, buckets int, err error) {
 		by, buckets = r.by, r.buckets
 	case r.free:
 	case l.buckets != r.buckets:
-		return nil, 0, errors.New("Queries with different rollups cannot be combined") //nolint:staticcheck // as Datadog writes.
+		return nil, 0, refusal("Queries with different rollups cannot be combined")
 	case len(l.by) == 0:
 		by = r.by
 	case len(r.by) > 0 && !slices.Equal(l.by, r.by):
-		return nil, 0, errors.New("Queries with different groups cannot be combined") //nolint:staticcheck // as Datadog writes.
+		return nil, 0, refusal("Queries with different groups cannot be combined")
 	}
 	return by, buckets, nil
 }
@@ -180,27 +184,31 @@ func apply(op byte, l, r float64) float64 {
 	return l / r
 }
 
-// query reads the store.
-func (w world) query(q query) (frame, error) {
-	n := w.buckets
+// cut returns how many buckets the query's window has, and how wide they are.
+func (w world) cut(q query) (n int, width time.Duration, err error) {
 	window := w.to.Sub(w.from)
-	width := window / time.Duration(n)
+	n = w.buckets
+	width = window / time.Duration(n)
 	if q.rollup > 0 {
 		width = time.Duration(q.rollup * float64(time.Second))
 		n = int(min((window+width-1)/max(width, 1), maxBuckets+1))
 	}
 	if n > maxBuckets || width <= 0 {
-		return frame{}, errors.New("Too many points requested") //nolint:staticcheck // as Datadog writes.
+		return 0, 0, refusal("Too many points requested")
 	}
-	f := frame{by: q.by, buckets: n, rows: map[string][]float64{}}
+	return n, width, nil
+}
+
+// query reads the store.
+func (w world) query(q query) (frame, error) {
+	n, width, err := w.cut(q)
+	if err != nil {
+		return frame{}, err
+	}
 	merged := map[string][]bucket{}
 	w.store.visit(q.metric, w.from, w.to, func(tags map[string]string, points []point) {
 		if len(points) == 0 || !q.matches(tags) {
 			return
-		}
-		key := groupKey(q.by, tags)
-		if merged[key] == nil {
-			merged[key] = make([]bucket, n)
 		}
 		own := make([]point, n)
 		for i := range points {
@@ -209,20 +217,22 @@ func (w world) query(q query) (frame, error) {
 			b := n - 1 - int((w.to.Sub(start)-1)/width)
 			own[min(max(b, 0), n-1)].merge(&points[i])
 		}
+		key := groupKey(q.by, tags)
+		if merged[key] == nil {
+			merged[key] = make([]bucket, n)
+		}
 		for i := range own {
 			merged[key][i].add(&own[i])
 		}
 	})
+	f := frame{by: q.by, buckets: n, rows: map[string][]float64{}}
 	for key, buckets := range merged {
-		values := make([]float64, n)
+		f.rows[key] = make([]float64, n)
 		for i := range buckets {
-			v, err := buckets[i].value(q, width)
-			if err != nil {
+			if f.rows[key][i], err = buckets[i].value(q, width); err != nil {
 				return frame{}, err
 			}
-			values[i] = v
 		}
-		f.rows[key] = values
 	}
 	return f, nil
 }
@@ -256,37 +266,37 @@ func (b *bucket) value(q query, width time.Duration) (float64, error) {
 		}
 		return null, nil
 	}
-	v := b.all.sum
-	switch q.aggregator {
-	case "sum":
-	case "count":
-		v = b.all.n
-	case "avg":
-		v /= float64(b.series)
-		if b.all.distribution() {
-			v = b.all.sum / b.all.n
-		}
-	case "min":
-		v = b.lowest
-		if b.all.distribution() {
-			v = b.all.lowest
-		}
-	case "max":
-		v = b.most
-		if b.all.distribution() {
-			v = b.all.most
-		}
-	default:
-		if !b.all.distribution() {
-			return 0, fmt.Errorf("Percentile aggregations are not enabled for %s", q.metric) //nolint:staticcheck // as Datadog writes.
-		}
-		percent, _ := strconv.Atoi(q.aggregator[1:])
-		v = b.all.quantile(float64(percent) / 100)
-	}
+	v, err := b.aggregate(q)
 	if q.rate {
 		v /= width.Seconds()
 	}
-	return v, nil
+	return v, err
+}
+
+// aggregate looks at values in a distribution, at series in a count.
+func (b *bucket) aggregate(q query) (float64, error) {
+	distribution := b.all.distribution()
+	n, lowest, most := float64(b.series), b.lowest, b.most
+	if distribution {
+		n, lowest, most = b.all.n, b.all.lowest, b.all.most
+	}
+	switch q.aggregator {
+	case "sum":
+		return b.all.sum, nil
+	case "count":
+		return b.all.n, nil
+	case "avg":
+		return b.all.sum / n, nil
+	case "min":
+		return lowest, nil
+	case "max":
+		return most, nil
+	}
+	if !distribution {
+		return 0, refusal("Percentile aggregations are not enabled for " + q.metric)
+	}
+	percent, err := strconv.ParseFloat(q.aggregator[1:], 64)
+	return b.all.quantile(percent / 100), err
 }
 
 // groupKey joins the values of the tags that rows are grouped by.

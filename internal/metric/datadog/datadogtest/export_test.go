@@ -11,7 +11,7 @@ import (
 // Evaluate answers a scalar query without HTTP.
 func Evaluate(s *Server, text string, from, to time.Time) string {
 	w := world{store: s.store, from: from, to: to, refs: map[string]frame{}}
-	f, err := w.reduced(text, "last", s.opts.Buckets)
+	f, err := w.reduced(scalarQuery{"last", "metrics", "a", text}, s.opts.Buckets)
 	if err != nil {
 		return `"refused"`
 	}

@@ -99,32 +99,22 @@ func (f *faults) next(path string) Fault {
 	return Fault{}
 }
 
-// fail answers a request that the fault spoils before it is evaluated.
+// fail answers a request that the fault spoils before its answer is of any
+// matter.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, f Fault) bool {
-	switch f.Mode {
-	case Unauthorized, Forbidden, NotFound, ServerError, BadGateway, ServiceUnavailable:
-		status, _ := strconv.Atoi(string(f.Mode))
+	if status, err := strconv.Atoi(string(f.Mode)); err == nil && f.Mode != RateLimited {
 		refuse(w, status, http.StatusText(status))
+		return true
+	}
+	switch f.Mode {
 	case RateLimited:
 		limited(w, f)
 	case Hang:
-		select {
-		case <-r.Context().Done():
-		case <-s.closed:
-		}
-		panic(http.ErrAbortHandler)
+		s.hang(r)
 	case RedirectAway:
 		http.Redirect(w, r, f.Location, http.StatusTemporaryRedirect)
 	case HugeBody:
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write([]byte(`{"data":{"attributes":{"columns":[]}},"series":[],"padding":"`))
-		chunk := []byte(strings.Repeat("x", 64<<10))
-		for range 256 {
-			if _, err := w.Write(chunk); err != nil {
-				return true
-			}
-		}
-		_, _ = w.Write([]byte(`"}`))
+		overflow(w)
 	case MalformedJSON:
 		_, _ = w.Write([]byte(`<html><body>upstream connect error</body></html>`))
 	case EchoKeys:
@@ -134,6 +124,27 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, f Fault) bool {
 		return false
 	}
 	return true
+}
+
+// hang keeps the client waiting, and the connection from being used again.
+func (s *Server) hang(r *http.Request) {
+	select {
+	case <-r.Context().Done():
+	case <-s.closed:
+	}
+	panic(http.ErrAbortHandler)
+}
+
+func overflow(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write([]byte(`{"data":{"attributes":{"columns":[]}},"series":[],"padding":"`))
+	chunk := []byte(strings.Repeat("x", 64<<10))
+	for range 256 {
+		if _, err := w.Write(chunk); err != nil {
+			return
+		}
+	}
+	_, _ = w.Write([]byte(`"}`))
 }
 
 func limited(w http.ResponseWriter, f Fault) {
@@ -182,6 +193,7 @@ func send(w http.ResponseWriter, f Fault, body any) {
 		text = nulled(text)
 	case EmptySeries:
 		text = emptied(text)
+	default: // not spoilt
 	}
 	writeJSON(w, http.StatusOK, json.RawMessage(text))
 }

@@ -5,7 +5,6 @@ package datadogtest
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -149,7 +148,7 @@ func (s *Server) series(entry *Request, r *http.Request) (any, error) {
 	to, errTo := strconv.ParseInt(args.Get("to"), 10, 64)
 	text := args.Get("query")
 	if errFrom != nil || errTo != nil || from >= to {
-		return nil, errors.New("Invalid query input: from must be before to") //nolint:staticcheck // as Datadog writes.
+		return nil, refusal("Invalid query input: from must be before to")
 	}
 	entry.From, entry.To = time.Unix(from, 0), time.Unix(to, 0)
 	entry.Queries = map[string]string{"": text}
@@ -203,14 +202,16 @@ type scalarRequest struct {
 			Formulas []struct {
 				Formula string `json:"formula"`
 			} `json:"formulas"`
-			Queries []struct {
-				Aggregator string `json:"aggregator"`
-				DataSource string `json:"data_source"`
-				Name       string `json:"name"`
-				Query      string `json:"query"`
-			} `json:"queries"`
+			Queries []scalarQuery `json:"queries"`
 		} `json:"attributes"`
 	} `json:"data"`
+}
+
+type scalarQuery struct {
+	Aggregator string `json:"aggregator"`
+	DataSource string `json:"data_source"`
+	Name       string `json:"name"`
+	Query      string `json:"query"`
 }
 
 var scalarAggregators = []string{"area", "avg", "l2norm", "last", "max", "mean", "min", "percentile", "sum"}
@@ -219,56 +220,54 @@ var scalarAggregators = []string{"area", "avg", "l2norm", "last", "max", "mean",
 func (s *Server) scalar(entry *Request, r *http.Request) (any, error) {
 	var req scalarRequest
 	if err := json.NewDecoder(io.LimitReader(r.Body, maxRequest)).Decode(&req); err != nil {
-		return nil, fmt.Errorf("Invalid JSON: %w", err) //nolint:staticcheck // as Datadog writes.
+		return nil, refusal("Invalid JSON: " + err.Error())
 	}
 	a := req.Data.Attributes
 	if req.Data.Type != "scalar_request" || a.From >= a.To || len(a.Queries) == 0 {
-		return nil, errors.New("Invalid scalar_request: type, from before to and queries are required") //nolint:staticcheck // as Datadog writes.
+		return nil, refusal("Invalid scalar_request: type, from before to and queries are required")
 	}
 	entry.From, entry.To = time.UnixMilli(a.From), time.UnixMilli(a.To)
 	entry.Queries = map[string]string{}
 	w := world{store: s.store, from: entry.From, to: entry.To, refs: map[string]frame{}}
-	var formulas []string
 	for i, q := range a.Queries {
 		if q.Name == "" {
 			q.Name = fmt.Sprintf("query%d", i)
 		}
 		entry.Queries[q.Name] = q.Query
-		formulas = append(formulas, q.Name)
-		if q.DataSource != "metrics" || !slices.Contains(scalarAggregators, q.Aggregator) {
-			return nil, fmt.Errorf("Invalid data_source %q or aggregator %q", q.DataSource, q.Aggregator) //nolint:staticcheck // as Datadog writes.
-		}
-		f, err := w.reduced(q.Query, q.Aggregator, s.opts.Buckets)
+		entry.Formulas = append(entry.Formulas, q.Name)
+		f, err := w.reduced(q, s.opts.Buckets)
 		if err != nil {
 			return nil, err
 		}
 		w.refs[q.Name] = f
 	}
 	if len(a.Formulas) > 0 {
-		formulas = nil
+		entry.Formulas = nil
 	}
 	for _, f := range a.Formulas {
-		formulas = append(formulas, f.Formula)
+		entry.Formulas = append(entry.Formulas, f.Formula)
 	}
-	entry.Formulas = formulas
-	return w.columns(formulas)
+	return w.columns(entry.Formulas)
 }
 
 // reduced evaluates a query to one bucket. The percentile aggregator looks at
 // the window as a whole.
-func (w world) reduced(text, aggregator string, buckets int) (frame, error) {
-	e, err := parseExpr(text, false)
+func (w world) reduced(q scalarQuery, buckets int) (frame, error) {
+	if q.DataSource != "metrics" || !slices.Contains(scalarAggregators, q.Aggregator) {
+		return frame{}, refusal(fmt.Sprintf("Invalid data_source %q or aggregator %q", q.DataSource, q.Aggregator))
+	}
+	e, err := parseExpr(q.Query, false)
 	if err != nil {
 		return frame{}, err
 	}
-	if w.buckets = buckets; aggregator == "percentile" {
+	if w.buckets = buckets; q.Aggregator == "percentile" {
 		w.buckets = 1
 	}
 	f, err := w.eval(e)
 	if err != nil {
 		return frame{}, err
 	}
-	return f.reduce(aggregator, w.to.Sub(w.from)/time.Duration(max(f.buckets, 1))), nil
+	return f.reduce(q.Aggregator, w.to.Sub(w.from)/time.Duration(max(f.buckets, 1))), nil
 }
 
 type column struct {

@@ -21,7 +21,7 @@ import (
 //	function = as_count() | as_rate() | rollup([method,] seconds) | fill(method)
 //
 // A value may hold "*". A name refers to a query of the request.
-type expr interface{}
+type expr any
 
 type (
 	constant  float64
@@ -76,8 +76,8 @@ func parseExpr(text string, names bool) (expr, error) {
 }
 
 func (p *parser) wrong(want string) error {
-	return fmt.Errorf("Error parsing query: \n unable to parse %.200s: Rule 'scope_expr' didn't match at '%.30s', wanted %s", //nolint:staticcheck // Datadog's own words.
-		p.text, p.text[min(p.pos, len(p.text)):], want)
+	return refusal(fmt.Sprintf("Error parsing query: \n unable to parse %.200s: Rule 'scope_expr' didn't match at '%.30s', wanted %s",
+		p.text, p.text[min(p.pos, len(p.text)):], want))
 }
 
 func (p *parser) skip() {
@@ -211,22 +211,8 @@ func (p *parser) query(aggregator, metric string) (expr, error) {
 		return nil, err
 	}
 	if p.accept("by") {
-		if !p.accept("{") {
-			return nil, p.wrong("{")
-		}
-		for {
-			p.skip()
-			key := p.word("_.-/")
-			if key == "" {
-				return nil, p.wrong("a tag")
-			}
-			q.by = append(q.by, key)
-			if p.accept("}") {
-				break
-			}
-			if !p.accept(",") {
-				return nil, p.wrong("}")
-			}
+		if err := p.groups(&q); err != nil {
+			return nil, err
 		}
 	}
 	for p.accept(".") {
@@ -235,6 +221,27 @@ func (p *parser) query(aggregator, metric string) (expr, error) {
 		}
 	}
 	return q, nil
+}
+
+// groups parses the tags after "by".
+func (p *parser) groups(q *query) error {
+	if !p.accept("{") {
+		return p.wrong("{")
+	}
+	for {
+		p.skip()
+		key := p.word("_.-/")
+		if key == "" {
+			return p.wrong("a tag")
+		}
+		q.by = append(q.by, key)
+		if p.accept("}") {
+			return nil
+		}
+		if !p.accept(",") {
+			return p.wrong("}")
+		}
+	}
 }
 
 func (p *parser) filter(q *query) error {

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -206,7 +207,7 @@ func TestBadQueriesAreRefused(t *testing.T) {
 func series(t testing.TB, s *datadogtest.Server, query string) (int, http.Header, string) {
 	t.Helper()
 	args := url.Values{
-		"query": {query}, "to": {fmt.Sprint(now.Unix())}, "from": {fmt.Sprint(now.Add(-5 * time.Minute).Unix())},
+		"query": {query}, "to": {strconv.FormatInt(now.Unix(), 10)}, "from": {strconv.FormatInt(now.Add(-5*time.Minute).Unix(), 10)},
 	}
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL()+datadogtest.SeriesPath+"?"+args.Encode(), nil)
 	return send(t, req)
