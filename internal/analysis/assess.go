@@ -63,7 +63,11 @@ type Measurement struct {
 // Assess judges one observation, made at the time at, by the rule m.
 func (r Run) Assess(m Metric, o Observation, at time.Time) Measurement {
 	if o.Failure != nil {
-		return Measurement{Phase: Error, Reason: o.Failure.Reason, Message: o.Failure.Message, failure: o.Failure}
+		x := Measurement{Phase: Error, Reason: o.Failure.Reason, Message: o.Failure.Message}
+		if !r.argo() { // where one error is like another
+			x.failure = o.Failure
+		}
+		return x
 	}
 	if r.argo() {
 		return m.assessValue(o.Value, at)

@@ -46,7 +46,7 @@ func (y Memory) Encode(m Metric, metadata map[string]string) {
 	set(KeyLast, string(y.Last))
 	set(KeyWindow, squeeze(y.Recent))
 	if y.Conclusive != conclusiveOf(y.Recent) {
-		set(KeyConclusive, squeeze(y.Conclusive))
+		metadata[KeyConclusive] = squeeze(y.Conclusive) // which may be empty
 	}
 	set(KeyAssumed, encodeCount(y.Assumed))
 	set(KeyThrottled, encodeCount(y.Throttled))

@@ -12,8 +12,8 @@ import (
 // A State is all that is known of a run. The zero value is a run that has not
 // started.
 type State struct {
-	Phase                  Phase
-	Message                string
+	Phase   Phase
+	Message string
 	// StartedAt is in whole seconds; the schedule is kept by the results.
 	StartedAt, CompletedAt time.Time
 	// Results are in the order of the run's metrics.
