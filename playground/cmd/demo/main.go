@@ -71,7 +71,7 @@ func parse(args []string) (demo.Options, error) {
 	o := demo.Options{}
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.StringVar(&o.Sluice, "sluice", "bin/sluice", "the product's program, which `make build` makes")
-	flags.StringVar(&o.Assets, "assets", os.Getenv("KUBEBUILDER_ASSETS"), "folder of the control plane, as `make controlplane` prints it")
+	flags.StringVar(&o.Assets, "controlplane", os.Getenv("KUBEBUILDER_ASSETS"), "folder of the control plane, as `make controlplane` prints it")
 	flags.IntVar(&o.Rate, "rate", 200, "users' requests a second")
 	flags.BoolVar(&o.Keep, "keep", false, "stay when the releases are over, until Ctrl-C")
 	pace := flags.String("pace", strconv.Itoa(demo.DefaultFactor), "what waiting times are divided by, or `real` for the guide's own")
