@@ -33,13 +33,13 @@ func main() {
 	in := flag.String("in", "./api/v1alpha1", "the package with the types")
 	out := flag.String("out", "config/crd", "the folder to write to")
 	flag.Parse()
-	if err := run(*in, *out); err != nil {
+	if err := write(*in, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "crdgen:", err)
 		os.Exit(1)
 	}
 }
 
-func run(in, out string) error {
+func write(in, out string) error {
 	crds, err := generate(in)
 	if err != nil {
 		return fmt.Errorf("generate from %s: %w", in, err)

@@ -4,27 +4,23 @@
 package main
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	"k8s.io/utils/ptr"
 )
 
 // refine makes a derived CustomResourceDefinition the one that is shipped.
 func refine(c *apiextensionsv1.CustomResourceDefinition) error {
 	root := c.Spec.Versions[0].Schema.OpenAPIV3Schema
-	kind := c.Spec.Names.Kind
 	trimPods(root)
-	if err := applyLimits(kind, root); err != nil {
+	if err := applyLimits(c.Spec.Names.Kind, root); err != nil {
 		return err
 	}
-	return applyRules(kind, root)
+	return applyRules(c.Spec.Names.Kind, root)
 }
 
-// edit calls f for every schema below s and stores what f made of it. A path
-// names fields with dots, items of lists with [] and values of maps with {}.
+// edit calls f for every schema at or below s and stores what f made of it. A
+// path names fields with dots, items of lists with [] and values of maps with {}.
 func edit(path string, s *apiextensionsv1.JSONSchemaProps, f func(path string, s *apiextensionsv1.JSONSchemaProps)) {
 	f(path, s)
 	for name, p := range s.Properties {
@@ -43,7 +39,8 @@ func edit(path string, s *apiextensionsv1.JSONSchemaProps, f func(path string, s
 //
 // They keep their fields, so that a misspelt one is refused. They lose their
 // descriptions, which would be most of the file; their defaults, which would
-// show up as drift from Git; and their list keys, by which the API server would
+// show up as drift from Git; their rules, which are about changes and a changed
+// template is a new pod; and their list keys, by which the API server would
 // refuse duplicates that a pod may have, such as an environment variable that is
 // set twice.
 func trimPods(root *apiextensionsv1.JSONSchemaProps) {
@@ -51,24 +48,17 @@ func trimPods(root *apiextensionsv1.JSONSchemaProps) {
 		if !isPod(path) {
 			return
 		}
-		describe := s.Description
-		edit("", s, func(below string, s *apiextensionsv1.JSONSchemaProps) {
+		description := s.Description
+		edit(path, s, func(below string, s *apiextensionsv1.JSONSchemaProps) {
 			s.Description = ""
 			s.Default = nil
 			s.XListType, s.XListMapKeys, s.XMapType = nil, nil, nil
 			s.XValidations = nil
-			if strings.HasSuffix(below, ".metadata") || below == "" && strings.HasSuffix(path, ".metadata") {
+			if strings.HasSuffix(below, ".metadata") {
 				allowCreationTimestamp(s)
 			}
-			// Clients that hold a template without containers write null.
-			if i := slices.Index(s.Required, "containers"); i >= 0 {
-				s.Required = slices.Delete(s.Required, i, i+1)
-				p := s.Properties["containers"]
-				p.Nullable = true
-				s.Properties["containers"] = p
-			}
 		})
-		s.Description = describe
+		s.Description = description
 	})
 }
 
@@ -81,25 +71,13 @@ func isPod(path string) bool {
 	return strings.HasSuffix(path, ".provider.job.metadata") || strings.HasSuffix(path, ".provider.job.spec")
 }
 
-// allowCreationTimestamp lets metadata hold the null that kubectl and Go clients
+// allowCreationTimestamp lets metadata name the null that kubectl and Go clients
 // write there.
 func allowCreationTimestamp(s *apiextensionsv1.JSONSchemaProps) {
 	if s.Properties == nil {
 		return
 	}
 	s.Properties["creationTimestamp"] = apiextensionsv1.JSONSchemaProps{
-		Type: "string", Format: "date-time", Nullable: true,
+		Type: "string", Format: "date-time",
 	}
-}
-
-// applyLimits sets the limits of the kind.
-func applyLimits(kind string, root *apiextensionsv1.JSONSchemaProps) error {
-	return nil
-}
-
-// applyRules sets the rules of the kind.
-func applyRules(kind string, root *apiextensionsv1.JSONSchemaProps) error {
-	_ = ptr.To(kind)
-	_ = fmt.Sprint
-	return nil
 }

@@ -1,0 +1,201 @@
+// Copyright The Sluice Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import "slices"
+
+// The paths of a canary strategy.
+const (
+	canaryPath  = ".spec.strategy.canary"
+	routingPath = canaryPath + ".trafficRouting"
+	stepPath    = canaryPath + ".steps[]"
+)
+
+// canaryRules are the rules of a canary strategy but for its steps alone.
+func canaryRules() []rule {
+	return slices.Concat(
+		canaryServiceRules(),
+		canarySizeRules(),
+		canaryStepRules(),
+		routingRules(),
+		argumentRules(canaryPath+".analysis"),
+		[]rule{antiAffinityRule(canaryPath + ".antiAffinity")},
+	)
+}
+
+func canaryServiceRules() []rule {
+	const needsServices = `!has(self.trafficRouting) || has(self.pingPong) || !(
+		has(self.trafficRouting.alb) || has(self.trafficRouting.smi) || has(self.trafficRouting.apisix)
+		|| has(self.trafficRouting.ambassador) || has(self.trafficRouting.nginx) || has(self.trafficRouting.appMesh)
+		|| has(self.trafficRouting.traefik)
+		|| (has(self.trafficRouting.istio) && !has(self.trafficRouting.istio.destinationRule))) || `
+	return []rule{
+		{
+			kinds: rollout, path: canaryPath, field: ".stableService", tolerant: true,
+			expr: `!has(self.canaryService) || !has(self.stableService) || size(self.canaryService) == 0
+				|| self.canaryService != self.stableService`,
+			message: "stableService must not be the same Service as canaryService",
+		},
+		{
+			kinds: rollout, path: canaryPath, field: ".canaryService", tolerant: true,
+			expr:    needsServices + `(has(self.canaryService) && size(self.canaryService) > 0)`,
+			message: "canaryService is required by trafficRouting",
+		},
+		{
+			kinds: rollout, path: canaryPath, field: ".stableService", tolerant: true,
+			expr:    needsServices + `(has(self.stableService) && size(self.stableService) > 0)`,
+			message: "stableService is required by trafficRouting",
+		},
+		{
+			kinds: rollout, path: canaryPath + ".pingPong", field: ".pingService",
+			expr:    `size(self.pingService) > 0 && size(self.pongService) > 0`,
+			message: "pingService and pongService must both name a Service",
+		},
+		{
+			kinds: rollout, path: canaryPath + ".pingPong", field: ".pongService",
+			expr:    `self.pingService != self.pongService`,
+			message: "pongService must not be the same Service as pingService",
+		},
+		{
+			kinds: rollout, path: canaryPath, field: ".trafficRouting.alb.rootService", tolerant: true,
+			expr: `!has(self.pingPong) || !has(self.trafficRouting) || !has(self.trafficRouting.alb)
+				|| (has(self.trafficRouting.alb.rootService) && size(self.trafficRouting.alb.rootService) > 0)`,
+			message: "alb.rootService is required together with pingPong",
+		},
+	}
+}
+
+func canarySizeRules() []rule {
+	zero := func(field string) string {
+		return `(has(self.` + field + `) && (type(self.` + field + `) == int ? self.` + field + ` == 0 : self.` + field + `.matches('^0+%?$')))`
+	}
+	return []rule{
+		percentRule(rollout, canaryPath+".maxSurge"),
+		percentRule(rollout, canaryPath+".maxUnavailable"),
+		{
+			kinds: rollout, path: canaryPath, field: ".maxSurge", tolerant: true,
+			expr:    `!(` + zero("maxSurge") + ` && ` + zero("maxUnavailable") + `)`,
+			message: "maxSurge and maxUnavailable cannot both be zero",
+		},
+		{
+			kinds: rollout, path: canaryPath, field: ".dynamicStableScale", tolerant: true,
+			expr:    `has(self.trafficRouting) || !has(self.dynamicStableScale) || !self.dynamicStableScale`,
+			message: "dynamicStableScale needs trafficRouting",
+		},
+		{
+			kinds: rollout, path: canaryPath, field: ".scaleDownDelaySeconds", tolerant: true,
+			expr:    `has(self.trafficRouting) || !has(self.scaleDownDelaySeconds)`,
+			message: "scaleDownDelaySeconds needs trafficRouting",
+		},
+		{
+			kinds: rollout, path: canaryPath, field: ".dynamicStableScale", tolerant: true,
+			expr:    `!has(self.scaleDownDelaySeconds) || !has(self.dynamicStableScale) || !self.dynamicStableScale`,
+			message: "dynamicStableScale cannot be used together with scaleDownDelaySeconds",
+		},
+		{
+			kinds: rollout, path: canaryPath + ".replicaProgressThreshold", field: ".value",
+			expr:    `self.type != 'Percent' || self.value <= 100`,
+			message: "replicaProgressThreshold.value must be at most 100 when type is Percent",
+		},
+	}
+}
+
+// canaryStepRules are about steps and the strategy around them.
+func canaryStepRules() []rule {
+	const (
+		full   = `(has(self.trafficRouting) && has(self.trafficRouting.maxTrafficWeight) ? self.trafficRouting.maxTrafficWeight : 100)`
+		routed = `has(self.trafficRouting) && `
+	)
+	listed := func(step string) string {
+		return `!has(self.steps) || !has(self.trafficRouting) || self.steps.all(s, !has(s.` + step + `)
+			|| (has(self.trafficRouting.managedRoutes)
+			&& self.trafficRouting.managedRoutes.exists(m, has(s.` + step + `.name) && m.name == s.` + step + `.name)))`
+	}
+	return []rule{
+		{
+			kinds: rollout, path: canaryPath, field: ".steps", tolerant: true,
+			expr:    `!has(self.steps) || self.steps.all(s, !has(s.setWeight) || s.setWeight <= ` + full + `)`,
+			message: "setWeight cannot be more than 100, or more than trafficRouting.maxTrafficWeight where that is set",
+		},
+		{
+			kinds: rollout, path: canaryPath, field: ".steps", tolerant: true,
+			expr:    `has(self.trafficRouting) || !has(self.steps) || self.steps.all(s, !has(s.setCanaryScale))`,
+			message: "setCanaryScale needs trafficRouting",
+		},
+		{
+			kinds: rollout, path: canaryPath, field: ".steps", tolerant: true,
+			expr: `!has(self.steps) || (` + routed + `(has(self.trafficRouting.istio) || has(self.trafficRouting.alb)
+				|| has(self.trafficRouting.apisix) || has(self.trafficRouting.plugins)))
+				|| self.steps.all(s, !has(s.setHeaderRoute))`,
+			message: "setHeaderRoute needs trafficRouting by istio, alb, apisix or a plugin",
+		},
+		{
+			kinds: rollout, path: canaryPath, field: ".steps", tolerant: true,
+			expr: `!has(self.steps) || (` + routed + `(has(self.trafficRouting.istio) || has(self.trafficRouting.plugins)))
+				|| self.steps.all(s, !has(s.setMirrorRoute))`,
+			message: "setMirrorRoute needs trafficRouting by istio or a plugin",
+		},
+		{
+			kinds: rollout, path: canaryPath, field: ".trafficRouting.managedRoutes", tolerant: true,
+			expr:    listed("setHeaderRoute"),
+			message: "managedRoutes must list the name of every setHeaderRoute step",
+		},
+		{
+			kinds: rollout, path: canaryPath, field: ".trafficRouting.managedRoutes", tolerant: true,
+			expr:    listed("setMirrorRoute"),
+			message: "managedRoutes must list the name of every setMirrorRoute step",
+		},
+		{
+			kinds: rollout, path: canaryPath, field: ".steps", tolerant: true,
+			expr: `!has(self.steps) || !has(self.trafficRouting) || !has(self.trafficRouting.alb)
+				|| self.steps.all(s, !has(s.setHeaderRoute) || !has(s.setHeaderRoute.match)
+				|| s.setHeaderRoute.match.all(m, has(m.headerValue.exact)))`,
+			message: "setHeaderRoute with alb can only match headerValue.exact",
+		},
+		{
+			kinds: rollout, path: canaryPath, field: ".steps", tolerant: true,
+			expr: `!has(self.steps) || (` + routed + `(has(self.trafficRouting.istio) || has(self.trafficRouting.alb)
+				|| has(self.trafficRouting.smi) || has(self.trafficRouting.plugins)))
+				|| self.steps.all(s, !has(s.experiment) || s.experiment.templates.all(t, !has(t.weight)))`,
+			message: "the weight of an experiment's template needs trafficRouting by istio, alb, smi or a plugin",
+		},
+	}
+}
+
+func routingRules() []rule {
+	return []rule{
+		{
+			kinds: rollout, path: routingPath, field: ".maxTrafficWeight", tolerant: true,
+			expr:    `!has(self.maxTrafficWeight) || self.maxTrafficWeight == 100 || has(self.nginx) || has(self.plugins)`,
+			message: "maxTrafficWeight other than 100 needs nginx or a plugin",
+		},
+		{
+			kinds: rollout, path: routingPath + ".istio", field: ".virtualServices",
+			expr:    `!(has(self.virtualService) && has(self.virtualServices) && size(self.virtualServices) > 0)`,
+			message: "istio cannot set both virtualService and virtualServices",
+		},
+		{
+			kinds: rollout, path: routingPath + ".istio", field: ".virtualService",
+			expr:    `has(self.virtualService) || (has(self.virtualServices) && size(self.virtualServices) > 0)`,
+			message: "istio must set virtualService or virtualServices",
+		},
+		{
+			kinds: rollout, path: routingPath + ".nginx", field: ".stableIngress",
+			expr: `(has(self.stableIngress) && size(self.stableIngress) > 0)
+				|| (has(self.stableIngresses) && size(self.stableIngresses) > 0)`,
+			message: "nginx must set stableIngress or stableIngresses",
+		},
+		{
+			kinds: rollout, path: routingPath + ".alb", field: ".ingress",
+			expr: `(has(self.ingress) && size(self.ingress) > 0)
+				|| (has(self.ingresses) && size(self.ingresses) > 0)`,
+			message: "alb must set ingress or ingresses",
+		},
+		{
+			kinds: rollout, path: routingPath + ".alb.stickinessConfig", field: ".durationSeconds",
+			expr:    `!self.enabled || (self.durationSeconds >= 1 && self.durationSeconds <= 604800)`,
+			message: "durationSeconds must be between 1 and 604800",
+		},
+	}
+}
