@@ -25,10 +25,10 @@ type op struct {
 func patch(obj *unstructured.Unstructured, routes []route, want traffic.Change) ([]byte, error) {
 	var tests, writes []op
 	for i := range routes {
-		if set := reweigh(&routes[i], want.Weights); len(set) > 0 {
-			tests = append(tests, guard(&routes[i])...)
-			writes = append(writes, set...)
-		}
+		// A route that is right already is guarded too: it was part of what
+		// the change was worked out from.
+		tests = append(tests, guard(&routes[i])...)
+		writes = append(writes, reweigh(&routes[i], want.Weights)...)
 	}
 	writes = append(writes, relatch(obj, want.Latch)...)
 	if len(writes) == 0 {
