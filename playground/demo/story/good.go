@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sluice.dev/sluice/api/v1alpha1"
+	"sluice.dev/sluice/internal/metric/datadog/datadogtest"
 	"sluice.dev/sluice/playground/mesh"
 )
 
@@ -26,7 +27,7 @@ func (p *Play) good(ctx context.Context) error {
 		return err
 	}
 	p.checkClimb(1)
-	p.checkQueries()
+	p.checkQueries(p.Stage.Datadog.Requests())
 	p.checkSuccesses()
 	p.checkSilence()
 	p.checkGateFirst()
@@ -53,9 +54,9 @@ func (p *Play) checkClimb(row int) {
 }
 
 // checkQueries looks at the hash in everything that Datadog was asked.
-func (p *Play) checkQueries() {
+func (p *Play) checkQueries(asked []datadogtest.Request) {
 	mine, others, proofs := 0, 0, 0
-	for _, r := range p.Stage.Datadog.Requests() {
+	for _, r := range asked {
 		if r.Time.Before(p.release.since) {
 			continue
 		}
