@@ -41,8 +41,9 @@ type Options struct {
 // A program is what all commands share.
 type program struct {
 	Options
-	name  string
-	flags *kube.Flags
+	name      string
+	flags     *kube.Flags
+	verbosity level
 }
 
 // New makes the root command.
@@ -62,20 +63,38 @@ func New(o Options) *cobra.Command {
 		Long:          "Shows and steers progressive releases: rollouts, the analysis that gates them, and experiments.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          known,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetOut(o.Out)
 	root.SetErr(o.Err)
 	p.flags = kube.NewFlags(root.PersistentFlags())
-	logging(root.PersistentFlags())
-	root.AddCommand(
-		p.getCommand(), p.listCommand(), p.describeCommand(), p.statusCommand(),
+	p.logging(root.PersistentFlags())
+	group(root, "look", "See what is going on:",
+		p.getCommand(), p.listCommand(), p.describeCommand(), p.statusCommand())
+	group(root, "steer", "Steer a release:",
 		p.promoteCommand(), p.abortCommand(), p.retryCommand(), p.pauseCommand(), p.undoCommand(),
-		p.restartCommand(), p.setCommand(), p.terminateCommand(), p.versionCommand(),
-	)
+		p.restartCommand(), p.setCommand(), p.terminateCommand())
+	root.AddCommand(p.versionCommand())
 	root.AddCommand(o.Extra...)
+	root.SetUsageTemplate(shortUsage(root.UsageTemplate()))
 	return root
+}
+
+func group(root *cobra.Command, id, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: id, Title: title})
+	for _, c := range commands {
+		c.GroupID = id
+	}
+	root.AddCommand(commands...)
+}
+
+// shortUsage leaves kubectl's global flags out of the help of every command but
+// the first: there are twenty of them.
+func shortUsage(template string) string {
+	return strings.Replace(template,
+		"Global Flags:\n{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}",
+		"kubectl's global flags work too: {{.Root.DisplayName}} --help lists them.", 1)
 }
 
 // Main runs the command line and returns the code to exit with.
@@ -109,12 +128,29 @@ func spoken(base string) string {
 // examples writes the program's name into examples.
 func (p *program) examples(lines ...string) string {
 	for i, line := range lines {
-		if line != "" && !strings.HasPrefix(line, "#") {
-			line = p.name + " " + line
+		switch {
+		case line == "":
+		case strings.HasPrefix(line, "#"):
+			lines[i] = "  " + line
+		default:
+			lines[i] = "  " + p.name + " " + line
 		}
-		lines[i] = "  " + line
 	}
-	return strings.TrimRight(strings.Join(lines, "\n"), " ")
+	return strings.Join(lines, "\n")
+}
+
+// known refuses what is none of a command's own commands, and says which of
+// them may be meant.
+func known(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	near := ""
+	c.SuggestionsMinimumDistance = 2
+	if like := c.SuggestionsFor(args[0]); len(like) > 0 {
+		near = "; did you mean " + strings.Join(like, ", ") + "?"
+	}
+	return fmt.Errorf("unknown command %q for %q%s", args[0], c.CommandPath(), near)
 }
 
 // names asks for at least one name, or for exactly one.
@@ -144,7 +180,7 @@ func (p *program) complete(resource string, one bool) cobra.CompletionFunc {
 		if one && len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		client, err := p.flags.Client()
+		client, err := p.client()
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}

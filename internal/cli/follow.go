@@ -5,7 +5,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -34,12 +33,7 @@ func (p *program) follow(ctx context.Context, w *kube.Watch, draw scene) error {
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // Interrupted or timed out: that is how following ends.
 		}
-		select {
-		case err := <-w.Lost:
-			return fmt.Errorf("watch the API server: %w", err)
-		default:
-			return errors.New("watch the API server: no answer for 30 s")
-		}
+		return unsynced(w)
 	}
 	f := &follower{program: p, watch: w, draw: draw}
 	_, _, f.live = p.Screen()
@@ -47,6 +41,16 @@ func (p *program) follow(ctx context.Context, w *kube.Watch, draw scene) error {
 		fmt.Fprint(p.Out, clearAll)
 	}
 	return f.run(ctx)
+}
+
+// unsynced says why the first look at everything did not come about.
+func unsynced(w *kube.Watch) error {
+	select {
+	case err := <-w.Lost:
+		return fmt.Errorf("watch the API server: %w", err)
+	default:
+		return fmt.Errorf("watch the API server: no answer for %s", syncLimit)
+	}
 }
 
 type follower struct {

@@ -21,7 +21,7 @@ func (p *program) getCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "get",
 		Short: "Show a rollout, an experiment or an analysis run",
-		Args:  cobra.NoArgs,
+		Args:  known,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(p.getRolloutCommand(), p.getExperimentCommand(), p.runCommand("get"))
@@ -77,7 +77,7 @@ func (p *program) getRolloutCommand() *cobra.Command {
 }
 
 func (p *program) getRollout(ctx context.Context, name string, l *looking) error {
-	client, err := p.flags.Client()
+	client, err := p.client()
 	if err != nil {
 		return err //nolint:wrapcheck // It says what and why.
 	}
@@ -125,7 +125,7 @@ func (p *program) getExperimentCommand() *cobra.Command {
 }
 
 func (p *program) getExperiment(ctx context.Context, name string, l *looking) error {
-	client, err := p.flags.Client()
+	client, err := p.client()
 	if err != nil {
 		return err //nolint:wrapcheck // It says what and why.
 	}
@@ -160,7 +160,7 @@ func (p *program) describeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "describe",
 		Short: "Show an analysis run with every measurement and the verdict on it",
-		Args:  cobra.NoArgs,
+		Args:  known,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(p.runCommand("describe"))
@@ -178,7 +178,7 @@ func (p *program) runCommand(verb string) *cobra.Command {
 		Args:              p.names("analysis run", true),
 		ValidArgsFunction: p.complete(kube.AnalysisRuns, true),
 		RunE: func(c *cobra.Command, args []string) error {
-			client, err := p.flags.Client()
+			client, err := p.client()
 			if err != nil {
 				return err //nolint:wrapcheck // It says what and why.
 			}

@@ -30,7 +30,7 @@ func (p *program) listCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List rollouts, experiments or analysis runs",
-		Args:  cobra.NoArgs,
+		Args:  known,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(p.listRolloutsCommand(), p.listExperimentsCommand(), p.listRunsCommand())
@@ -78,7 +78,7 @@ func (p *program) listRolloutsCommand() *cobra.Command {
 }
 
 func (p *program) listRollouts(ctx context.Context, l *listing) error {
-	client, err := p.flags.Client()
+	client, err := p.client()
 	if err != nil {
 		return err //nolint:wrapcheck // It says what and why.
 	}
@@ -163,7 +163,7 @@ func (p *program) listExperimentsCommand() *cobra.Command {
 		Example: p.examples("list experiments -A"),
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			client, err := p.flags.Client()
+			client, err := p.client()
 			if err != nil {
 				return err //nolint:wrapcheck // It says what and why.
 			}
@@ -196,7 +196,7 @@ func (p *program) listRunsCommand() *cobra.Command {
 		Example: p.examples("list analysisruns"),
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			client, err := p.flags.Client()
+			client, err := p.client()
 			if err != nil {
 				return err //nolint:wrapcheck // It says what and why.
 			}

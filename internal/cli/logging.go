@@ -5,10 +5,14 @@ package cli
 
 import (
 	"flag"
+	"io"
 	"strconv"
+	"sync"
 
 	"github.com/spf13/pflag"
 	"k8s.io/klog/v2"
+
+	"sluice.dev/sluice/internal/cli/kube"
 )
 
 // level is a log level that is handed to klog when it is set.
@@ -30,9 +34,23 @@ func (l *level) Set(s string) error {
 }
 
 // logging adds the flags that say how much the client library logs.
-func logging(fs *pflag.FlagSet) {
-	fs.VarP(&level{}, "kloglevel", "v", "How much the client library logs to standard error: 6 shows requests, 8 their bodies")
+func (p *program) logging(fs *pflag.FlagSet) {
+	fs.VarP(&p.verbosity, "kloglevel", "v", "How much the client library logs to standard error: 6 shows requests, 8 their bodies")
 	fs.String("loglevel", "info", "Accepted for compatibility; it does nothing")
 	// A flag that was just declared exists.
 	_ = fs.MarkHidden("loglevel")
+}
+
+// hush keeps the client library from writing across what commands draw.
+var hush = sync.OnceFunc(func() {
+	klog.LogToStderr(false)
+	klog.SetOutput(io.Discard)
+})
+
+// client makes a client from what the flags say.
+func (p *program) client() (*kube.Client, error) {
+	if p.verbosity.value == 0 {
+		hush()
+	}
+	return p.flags.Client() //nolint:wrapcheck // It says what and why.
 }

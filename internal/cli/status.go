@@ -39,7 +39,7 @@ func (p *program) statusCommand() *cobra.Command {
 }
 
 func (p *program) status(ctx context.Context, name string, watch bool, timeout time.Duration) error {
-	client, err := p.flags.Client()
+	client, err := p.client()
 	if err != nil {
 		return err //nolint:wrapcheck // It says what and why.
 	}
@@ -63,7 +63,9 @@ func (p *program) status(ctx context.Context, name string, watch bool, timeout t
 	if err != nil {
 		return err //nolint:wrapcheck // As above.
 	}
-	w.Synced(ctx, syncLimit)
+	if !w.Synced(ctx, syncLimit) && ctx.Err() == nil {
+		return unsynced(w)
+	}
 	printed, gone := "", false
 	for {
 		if now := w.Objects().Rollout; now != nil {

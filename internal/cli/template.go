@@ -49,7 +49,7 @@ func (p *program) setCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "set",
 		Short: "Change a rollout's image",
-		Args:  cobra.NoArgs,
+		Args:  known,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(&cobra.Command{

@@ -24,7 +24,7 @@ type verb[T runtime.Object] func(ctx context.Context, client *kube.Client, objec
 // that fails does not keep the others from being tried.
 func each[T runtime.Object](p *program, resource string, fresh func() T, do verb[T]) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
-		client, err := p.flags.Client()
+		client, err := p.client()
 		if err != nil {
 			return err //nolint:wrapcheck // It says what and why.
 		}
@@ -133,7 +133,7 @@ func (p *program) retryCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "retry",
 		Short: "Try an aborted rollout or a finished experiment again",
-		Args:  cobra.NoArgs,
+		Args:  known,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(&cobra.Command{
@@ -160,7 +160,7 @@ func (p *program) terminateCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "terminate",
 		Short: "End an analysis run or an experiment early",
-		Args:  cobra.NoArgs,
+		Args:  known,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(&cobra.Command{

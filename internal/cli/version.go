@@ -25,8 +25,12 @@ func (p *program) versionCommand() *cobra.Command {
 				fmt.Fprintf(p.Out, "%s: %s\n", name, v.Version)
 				return
 			}
-			fmt.Fprintf(p.Out, "%s: %s\n  BuildDate: %s\n  GitCommit: %s\n  GoVersion: %s\n  Platform: %s\n",
-				name, v.Version, v.Date, v.Commit, v.GoVersion, v.Platform)
+			fmt.Fprintf(p.Out, "%s: %s\n", name, v.Version)
+			for _, l := range [][2]string{{"BuildDate", v.Date}, {"GitCommit", v.Commit}, {"GoVersion", v.GoVersion}, {"Platform", v.Platform}} {
+				if l[1] != "" {
+					fmt.Fprintf(p.Out, "  %s: %s\n", l[0], l[1])
+				}
+			}
 		},
 	}
 	c.Flags().BoolVar(&short, "short", false, "Print the version alone")

@@ -32,10 +32,12 @@ type Flags struct {
 func NewFlags(fs *pflag.FlagSet) *Flags {
 	f := &Flags{
 		rules:     clientcmd.NewDefaultClientConfigLoadingRules(),
-		overrides: &clientcmd.ConfigOverrides{ClusterDefaults: clientcmd.ClusterDefaults},
+		overrides: &clientcmd.ConfigOverrides{},
 	}
 	fs.StringVar(&f.rules.ExplicitPath, clientcmd.RecommendedConfigPathFlag, "", "Path of the kubeconfig file")
-	clientcmd.BindOverrideFlags(f.overrides, fs, clientcmd.RecommendedConfigOverrideFlags(""))
+	flags := clientcmd.RecommendedConfigOverrideFlags("")
+	flags.ClusterOverrideFlags.APIServer.ShortName = "s"
+	clientcmd.BindOverrideFlags(f.overrides, fs, flags)
 	return f
 }
 
