@@ -67,7 +67,7 @@ func (s *Stage) install(ctx, _ context.Context) (err error) {
 		return fmt.Errorf("start the Datadog: %w", err)
 	}
 	s.Mesh = mesh.New(mesh.Options{Sink: s.Datadog, Seed: 1})
-	n, err := s.applyCRDs(ctx)
+	n, err := applyCRDs(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (s *Stage) Rotate(ctx context.Context) error {
 
 // applyCRDs applies our CRDs and the outlines of others', and waits until they
 // are served.
-func (s *Stage) applyCRDs(ctx context.Context) (int, error) {
+func applyCRDs(ctx context.Context, s *Stage) (int, error) {
 	ours, err := read(crd.Files, "*.yaml")
 	if err != nil {
 		return 0, err
@@ -130,7 +130,7 @@ func (s *Stage) applyCRDs(ctx context.Context) (int, error) {
 		}
 	}
 	for _, o := range all {
-		if err := s.established(ctx, o.GetName()); err != nil {
+		if err := established(ctx, s, o.GetName()); err != nil {
 			return 0, err
 		}
 	}
@@ -138,7 +138,7 @@ func (s *Stage) applyCRDs(ctx context.Context) (int, error) {
 }
 
 // established waits until a CRD is served.
-func (s *Stage) established(ctx context.Context, name string) error {
+func established(ctx context.Context, s *Stage, name string) error {
 	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 30*time.Second, true, func(ctx context.Context) (bool, error) {
 		crd, err := s.Untyped.Resource(crds).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {

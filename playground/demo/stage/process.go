@@ -90,7 +90,7 @@ func (p *Process) Stop() {
 }
 
 // environment is ours with the demo's cluster and the demo's programs first.
-func (s *Stage) environment() []string {
+func environment(s *Stage) []string {
 	env := make([]string, 0, len(os.Environ())+3)
 	for _, e := range os.Environ() {
 		name, _, _ := strings.Cut(e, "=")
@@ -106,7 +106,7 @@ func (s *Stage) environment() []string {
 }
 
 // launchController starts the product's controller.
-func (s *Stage) launchController() (*Process, error) {
+func launchController(s *Stage) (*Process, error) {
 	log, err := os.OpenFile(s.ControllerLog(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the controller's log: %w", err)
@@ -116,13 +116,13 @@ func (s *Stage) launchController() (*Process, error) {
 		"--kubeconfig="+s.Cluster.Kubeconfig(),
 		"--metricsPort=0", "--healthzPort=0",
 		"--analysis-error-backoff="+pace.Duration(errorBackoff, s.opts.Factor).String())
-	cmd.Env = s.environment()
+	cmd.Env = environment(s)
 	cmd.Stdout, cmd.Stderr = log, log
 	return start(cmd)
 }
 
 // waitForLeader waits until the controller holds its lease.
-func (s *Stage) waitForLeader(ctx context.Context) error {
+func waitForLeader(ctx context.Context, s *Stage) error {
 	began := time.Now()
 	for {
 		lease, err := s.Kube.CoordinationV1().Leases(ControllerNamespace).Get(ctx, v1alpha1.LeaseName, metav1.GetOptions{})
@@ -149,7 +149,7 @@ func (s *Stage) waitForLeader(ctx context.Context) error {
 // demo's cluster and programs. The first word is looked up among them.
 func (s *Stage) Command(ctx context.Context, line ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, line[0]), line[1:]...) //nolint:gosec // our own programs
-	cmd.Env = s.environment()
+	cmd.Env = environment(s)
 	cmd.SysProcAttr = ownGroup()
 	cmd.WaitDelay = grace
 	return cmd

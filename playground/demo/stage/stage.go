@@ -144,18 +144,18 @@ func (s *Stage) startController(ctx, _ context.Context) (err error) {
 	if s.opts.Sluice == "" {
 		return nil
 	}
-	if s.bin, err = s.link(); err != nil {
+	if s.bin, err = link(s); err != nil {
 		return err
 	}
-	s.controller, err = s.launchController()
+	s.controller, err = launchController(s)
 	if err != nil {
 		return err
 	}
-	return s.waitForLeader(ctx)
+	return waitForLeader(ctx, s)
 }
 
 // link makes a folder with the product's program under its two names.
-func (s *Stage) link() (string, error) {
+func link(s *Stage) (string, error) {
 	path, err := filepath.Abs(s.opts.Sluice)
 	if err != nil {
 		return "", fmt.Errorf("find %s: %w", s.opts.Sluice, err)

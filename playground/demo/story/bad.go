@@ -15,30 +15,30 @@ import (
 )
 
 // bad plays a version that the first gate turns back.
-func (p *Play) bad(ctx context.Context) error {
+func bad(ctx context.Context, p *Play) error {
 	if err := p.ship(ctx, plugin); err != nil {
 		return err
 	}
 	if err := p.await(ctx, 15*time.Minute, "the release is aborted", p.aborted); err != nil {
 		return err
 	}
-	p.countUsers()
-	p.checkBreach(ctx)
-	run := p.failed()
+	countUsers(p)
+	checkBreach(ctx, p)
+	run := failed(p)
 	if run == nil {
 		return fmt.Errorf("no AnalysisRun of %s has Failed", p.release.hash)
 	}
-	if err := p.describe(ctx, run); err != nil {
+	if err := describe(ctx, p, run); err != nil {
 		return err
 	}
-	if err := p.checkConditions(ctx); err != nil {
+	if err := checkConditions(ctx, p); err != nil {
 		return err
 	}
 	return p.back(ctx, plugin)
 }
 
 // failed is the run of the release that Failed, nil if there is none.
-func (p *Play) failed() *v1alpha1.AnalysisRun {
+func failed(p *Play) *v1alpha1.AnalysisRun {
 	for _, r := range p.Witness.Runs(p.release.hash) {
 		if r.Status.Phase == v1alpha1.AnalysisPhaseFailed {
 			return r
@@ -60,10 +60,10 @@ func result(run *v1alpha1.AnalysisRun, metric string) v1alpha1.MetricResult {
 }
 
 // checkBreach looks at what a breach leaves behind.
-func (p *Play) checkBreach(ctx context.Context) {
+func checkBreach(ctx context.Context, p *Play) {
 	// The run is completed after the traffic has moved.
-	_ = p.Witness.Await(ctx, "the run has Failed", slack, func() bool { return p.failed() != nil })
-	ro, run := p.Witness.Rollout(), p.failed()
+	_ = p.Witness.Await(ctx, "the run has Failed", slack, func() bool { return failed(p) != nil })
+	ro, run := p.Witness.Rollout(), failed(p)
 	if run == nil {
 		p.Ledger.Check(8, false, "release %d was aborted and no AnalysisRun has Failed", p.release.number)
 		return
@@ -79,7 +79,7 @@ func (p *Play) checkBreach(ctx context.Context) {
 	msg := ro.Status.Message
 	told := strings.Contains(msg, errorRate) && strings.Contains(msg, fmt.Sprint(m.Failed)) && value != "" && mentions(msg, value)
 	p.Ledger.Check(8, told, "its message: %q", msg)
-	p.Ledger.Check(8, p.silent(ctx), "no request reached %s after the weights were back", p.release.hash)
+	p.Ledger.Check(8, silent(ctx, p), "no request reached %s after the weights were back", p.release.hash)
 }
 
 // mentions reports whether a message holds a value, which may be rounded there.
@@ -92,7 +92,7 @@ func mentions(msg, value string) bool {
 
 // silent reports whether the aborted revision gets no more requests, from half a
 // second after the abort for a second.
-func (p *Play) silent(ctx context.Context) bool {
+func silent(ctx context.Context, p *Play) bool {
 	pause(ctx, 500*time.Millisecond)
 	before := p.Stage.Mesh.Tally(p.release.hash).Requests
 	pause(ctx, time.Second)
@@ -110,7 +110,7 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // countUsers notes what an abort cost.
-func (p *Play) countUsers() {
+func countUsers(p *Play) {
 	shifts := p.shifts()
 	end := shifts[len(shifts)-1].At
 	users := p.Stage.Load.Between(p.release.since, end)
@@ -121,7 +121,7 @@ func (p *Play) countUsers() {
 }
 
 // describe looks at a run as the guide does. (Row 14.)
-func (p *Play) describe(ctx context.Context, run *v1alpha1.AnalysisRun) error {
+func describe(ctx context.Context, p *Play, run *v1alpha1.AnalysisRun) error {
 	out, err := p.command(ctx, sluice, "-n", stage.Namespace, "describe", "analysisrun", run.Name)
 	if err != nil {
 		p.Ledger.Check(14, false, "%v", err)
@@ -137,7 +137,7 @@ func (p *Play) describe(ctx context.Context, run *v1alpha1.AnalysisRun) error {
 }
 
 // checkConditions runs the two runs beside the guide. (Row 7.)
-func (p *Play) checkConditions(ctx context.Context) error {
+func checkConditions(ctx context.Context, p *Play) error {
 	if _, err := p.Stage.Apply(ctx, "extra/conditions.yaml"); err != nil {
 		return err
 	}

@@ -109,55 +109,55 @@ func TestChecks(t *testing.T) {
 			world: func(a *act) {
 				a.weigh(90, 10).weigh(75, 25).weigh(50, 50).weigh(0, 100).moved("bbb").weigh(100, 0)
 			},
-			check: func(a *act) { a.checkClimb(1) },
+			check: func(a *act) { checkClimb(a.Play, 1) },
 		},
 		"row 1: a weight is left out": {
 			row:   1,
 			world: func(a *act) { a.weigh(90, 10).weigh(50, 50).weigh(0, 100).moved("bbb").weigh(100, 0) },
-			check: func(a *act) { a.checkClimb(1) },
+			check: func(a *act) { checkClimb(a.Play, 1) },
 		},
 		"row 1: the weights return before the stable Service has moved": {
 			row: 1,
 			world: func(a *act) {
 				a.weigh(90, 10).weigh(75, 25).weigh(50, 50).weigh(0, 100).weigh(100, 0).moved("bbb")
 			},
-			check: func(a *act) { a.checkClimb(1) },
+			check: func(a *act) { checkClimb(a.Play, 1) },
 		},
-		"row 1: nothing happened": {row: 1, world: func(*act) {}, check: func(a *act) { a.checkClimb(1) }},
+		"row 1: nothing happened": {row: 1, world: func(*act) {}, check: func(a *act) { checkClimb(a.Play, 1) }},
 		"row 4: readings below the limit are Successful": {
 			row: 4, want: true,
 			world: func(a *act) { a.measured(gate, passed, append(five, "0.03 Inconclusive")...) },
-			check: func(a *act) { a.checkSuccesses() },
+			check: func(a *act) { checkSuccesses(a.Play) },
 		},
 		"row 4: a reading below the limit is not": {
 			row:   4,
 			world: func(a *act) { a.measured(gate, passed, append(five, "0.009 Inconclusive")...) },
-			check: func(a *act) { a.checkSuccesses() },
+			check: func(a *act) { checkSuccesses(a.Play) },
 		},
 		"row 10: an absent count is taken as zero": {
 			row: 10, want: true,
 			world: func(a *act) { a.measured(gate, running, "0 Successful the query was taken as 0") },
-			check: func(a *act) { a.checkSilence() },
+			check: func(a *act) { checkSilence(a.Play) },
 		},
 		"row 10: every window had an error": {
 			row:   10,
 			world: func(a *act) { a.measured(gate, running, five...) },
-			check: func(a *act) { a.checkSilence() },
+			check: func(a *act) { checkSilence(a.Play) },
 		},
 		"row 11: the gate is over before the next weight": {
 			row: 11, want: true,
 			world: func(a *act) { a.weigh(90, 10).measured(gate, running).measured(gate, passed, five...).weigh(75, 25) },
-			check: func(a *act) { a.checkGateFirst() },
+			check: func(a *act) { checkGateFirst(a.Play) },
 		},
 		"row 11: the next weight comes first": {
 			row:   11,
 			world: func(a *act) { a.weigh(90, 10).measured(gate, running).weigh(75, 25).measured(gate, passed, five...) },
-			check: func(a *act) { a.checkGateFirst() },
+			check: func(a *act) { checkGateFirst(a.Play) },
 		},
 		"row 11: there was no gate": {
 			row:   11,
 			world: func(a *act) { a.weigh(90, 10).weigh(75, 25).measured(guard, running) },
-			check: func(a *act) { a.checkGateFirst() },
+			check: func(a *act) { checkGateFirst(a.Play) },
 		},
 		"row 12: the guard fails at half of the traffic": {
 			row: 12, want: true,
@@ -166,14 +166,14 @@ func TestChecks(t *testing.T) {
 				a.weigh(90, 10).measured(guard, running, ok...).weigh(75, 25).weigh(50, 50)
 				a.measured(guard, failed, append(ok, "0.2 Failed", "0.2 Failed", "0.2 Failed")...).weigh(100, 0)
 			},
-			check: func(a *act) { a.checkGuard() },
+			check: func(a *act) { checkGuard(a.Play) },
 		},
 		"row 12: the guard had ended after its count": {
 			row: 12,
 			world: func(a *act) {
 				a.weigh(90, 10).measured(guard, passed, five...).weigh(75, 25).weigh(50, 50).weigh(0, 100)
 			},
-			check: func(a *act) { a.checkGuard() },
+			check: func(a *act) { checkGuard(a.Play) },
 		},
 		"row 12: it was a gate that failed": {
 			row: 12,
@@ -182,7 +182,7 @@ func TestChecks(t *testing.T) {
 				a.weigh(90, 10).measured(gate, running, ok...).weigh(50, 50)
 				a.measured(gate, failed, append(ok, "0.2 Failed", "0.2 Failed", "0.2 Failed")...).weigh(100, 0)
 			},
-			check: func(a *act) { a.checkGuard() },
+			check: func(a *act) { checkGuard(a.Play) },
 		},
 	}
 	for name, tc := range cases {
@@ -219,7 +219,7 @@ func TestCheckQueries(t *testing.T) {
 				asked = append(asked, datadogtest.Request{Time: time.Now(), Queries: map[string]string{"hits": "sum:hits" + q}})
 			}
 			a := newAct()
-			a.checkQueries(asked)
+			checkQueries(a.Play, asked)
 			if got := a.seen(2); got != tc.want {
 				t.Errorf("row 2 seen: %t, want %t\n%s", got, tc.want, a.Ledger.Table(100))
 			}

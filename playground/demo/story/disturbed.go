@@ -23,8 +23,8 @@ import (
 )
 
 // disturbed plays a good version while its Datadog fails and people act.
-func (p *Play) disturbed(ctx context.Context) error {
-	stop, err := p.watch(ctx)
+func disturbed(ctx context.Context, p *Play) error {
+	stop, err := watch(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -38,8 +38,8 @@ func (p *Play) disturbed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, act := range []func(context.Context) error{p.rotate, p.forbid, p.empty, p.people} {
-		if err := act(ctx); err != nil {
+	for _, act := range []func(context.Context, *Play) error{rotate, forbid, empty, people} {
+		if err := act(ctx, p); err != nil {
 			return err
 		}
 	}
@@ -47,7 +47,7 @@ func (p *Play) disturbed(ctx context.Context) error {
 }
 
 // rotate changes the Secret under the running release. (Row 3.)
-func (p *Play) rotate(ctx context.Context) error {
+func rotate(ctx context.Context, p *Play) error {
 	pid := p.Stage.Controller().PID()
 	first := 0
 	for _, r := range p.Stage.Datadog.Requests() {
@@ -81,13 +81,13 @@ func (p *Play) rotate(ctx context.Context) error {
 	}
 	ok := refused == 0 && p.Stage.Controller().Alive() && p.Stage.Controller().PID() == pid
 	p.Ledger.Check(3, ok, "rotated at 10 %%: the next query, %.1f s later, used the new keys; %d answered, %d refused, and process %d still runs",
-		p.firstRequest(rotated).Seconds(), fresh, refused, pid)
+		firstRequest(p, rotated).Seconds(), fresh, refused, pid)
 	return nil
 }
 
 // firstRequest is how long after the moment the next query with the new keys
 // came.
-func (p *Play) firstRequest(since time.Time) time.Duration {
+func firstRequest(p *Play, since time.Time) time.Duration {
 	for _, r := range p.Stage.Datadog.Requests() {
 		if r.Time.After(since) && r.Keys == stage.SecondKeys {
 			return r.Time.Sub(since)
@@ -97,11 +97,11 @@ func (p *Play) firstRequest(since time.Time) time.Duration {
 }
 
 // forbid lets Datadog answer 403, and repeat the keys it was sent. (Row 9.)
-func (p *Play) forbid(ctx context.Context) error {
+func forbid(ctx context.Context, p *Play) error {
 	p.Screen.Say("  Datadog answers 403, as at the wrong site")
 	p.Stage.Datadog.Fail(datadogtest.Fault{Mode: datadogtest.EchoKeys})
 	since := time.Now()
-	errors, err := p.readingsIn(ctx, since, v1alpha1.AnalysisPhaseError)
+	errors, err := readingsIn(ctx, p, since, v1alpha1.AnalysisPhaseError)
 	if err != nil {
 		return err
 	}
@@ -111,8 +111,8 @@ func (p *Play) forbid(ctx context.Context) error {
 	named := strings.Contains(msg, site) && strings.Contains(msg, "403") &&
 		strings.Contains(msg, "address") && strings.Contains(msg, "timeseries_query")
 	p.Ledger.Check(9, named && failed == 0, "%d measurements Error and %d Failed: %q", len(errors), failed, msg)
-	p.Ledger.Check(9, p.holding(), "meanwhile %s", p.standing())
-	where, err := p.leaks(ctx)
+	p.Ledger.Check(9, holding(p), "meanwhile %s", standing(p))
+	where, err := leaks(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -121,12 +121,12 @@ func (p *Play) forbid(ctx context.Context) error {
 }
 
 // empty lets Datadog answer that there is no series. (Row 10.)
-func (p *Play) empty(ctx context.Context) error {
+func empty(ctx context.Context, p *Play) error {
 	p.Screen.Say("  Datadog answers without a series, as with the wrong tag")
 	since := time.Now()
 	p.Stage.Datadog.Clear()
 	p.Stage.Datadog.Fail(datadogtest.Fault{Mode: datadogtest.EmptySeries})
-	silent, err := p.readingsIn(ctx, since, v1alpha1.AnalysisPhaseInconclusive)
+	silent, err := readingsIn(ctx, p, since, v1alpha1.AnalysisPhaseInconclusive)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func (p *Play) empty(ctx context.Context) error {
 	reason := last.Metadata[v1alpha1.SluicePrefix+"reason"]
 	named := strings.Contains(last.Message, "hits") || strings.Contains(last.Message, "errors")
 	p.Ledger.Check(10, reason == "NoData" && named, "%d measurements Inconclusive, reason %s: %q", len(silent), reason, last.Message)
-	p.Ledger.Check(10, p.holding(), "meanwhile %s", p.standing())
+	p.Ledger.Check(10, holding(p), "meanwhile %s", standing(p))
 	p.Stage.Datadog.Clear()
 	p.Screen.Say("  Datadog answers again")
 	since = time.Now()
@@ -147,7 +147,7 @@ func (p *Play) empty(ctx context.Context) error {
 const enough = 3
 
 // readingsIn waits for readings of a phase since a moment.
-func (p *Play) readingsIn(ctx context.Context, since time.Time, want v1alpha1.AnalysisPhase) ([]witness.Reading, error) {
+func readingsIn(ctx context.Context, p *Play, since time.Time, want v1alpha1.AnalysisPhase) ([]witness.Reading, error) {
 	var got []witness.Reading
 	err := p.await(ctx, 10*time.Minute, fmt.Sprintf("%d measurements are %s", enough, want), func(*v1alpha1.Rollout) bool {
 		got = slices.DeleteFunc(p.readings(errorRate), func(r witness.Reading) bool { return !r.Seen.After(since) || r.Phase != want })
@@ -158,20 +158,20 @@ func (p *Play) readingsIn(ctx context.Context, since time.Time, want v1alpha1.An
 
 // holding reports whether the release is where it was, neither promoted nor
 // aborted.
-func (p *Play) holding() bool {
+func holding(p *Play) bool {
 	ro := p.Witness.Rollout()
 	return slices.Equal(p.weights(), []string{"90/10"}) && !ro.Status.Abort &&
 		ro.Status.Phase != v1alpha1.RolloutPhaseDegraded && ro.Status.Phase != v1alpha1.RolloutPhaseHealthy
 }
 
 // standing says where the release is.
-func (p *Play) standing() string {
+func standing(p *Play) string {
 	ro := p.Witness.Rollout()
 	return fmt.Sprintf("weights %s, Rollout %s: %q", strings.Join(p.weights(), ", "), ro.Status.Phase, ro.Status.Message)
 }
 
 // leaks says where a key can be read that should not be, "" if nowhere.
-func (p *Play) leaks(ctx context.Context) (string, error) {
+func leaks(ctx context.Context, p *Play) (string, error) {
 	log, err := os.ReadFile(p.Stage.ControllerLog())
 	if err != nil {
 		return "", fmt.Errorf("read the controller's log: %w", err)

@@ -19,24 +19,24 @@ import (
 var climb = []string{"90/10", "75/25", "50/50", "0/100", "100/0"}
 
 // good plays a version that climbs by itself.
-func (p *Play) good(ctx context.Context) error {
+func good(ctx context.Context, p *Play) error {
 	if err := p.ship(ctx, plugin); err != nil {
 		return err
 	}
 	if err := p.await(ctx, 30*time.Minute, "the new version has all traffic", p.promoted); err != nil {
 		return err
 	}
-	p.checkClimb(1)
-	p.checkQueries(p.Stage.Datadog.Requests())
-	p.checkSuccesses()
-	p.checkSilence()
-	p.checkGateFirst()
+	checkClimb(p, 1)
+	checkQueries(p, p.Stage.Datadog.Requests())
+	checkSuccesses(p)
+	checkSilence(p)
+	checkGateFirst(p)
 	return nil
 }
 
 // checkClimb looks at the order of the weights, and that the stable Service had
 // moved before they returned.
-func (p *Play) checkClimb(row int) {
+func checkClimb(p *Play, row int) {
 	shifts, weights := p.shifts(), p.weights()
 	p.Ledger.Check(row, slices.Equal(weights, climb), "release %d: weights %s", p.release.number, strings.Join(weights, ", "))
 	if row != 1 || len(shifts) < 2 {
@@ -54,7 +54,7 @@ func (p *Play) checkClimb(row int) {
 }
 
 // checkQueries looks at the hash in everything that Datadog was asked.
-func (p *Play) checkQueries(asked []datadogtest.Request) {
+func checkQueries(p *Play, asked []datadogtest.Request) {
 	mine, others, proofs := 0, 0, 0
 	for _, r := range asked {
 		if r.Time.Before(p.release.since) {
@@ -86,7 +86,7 @@ func asksWhetherItExists(queries map[string]string) bool {
 }
 
 // checkSuccesses looks at what became of readings below the limit.
-func (p *Play) checkSuccesses() {
+func checkSuccesses(p *Play) {
 	below, other := 0, 0
 	for _, r := range p.readings(errorRate) {
 		v, err := strconv.ParseFloat(r.Value, 64)
@@ -101,7 +101,7 @@ func (p *Play) checkSuccesses() {
 }
 
 // checkSilence looks for readings of a canary without a single error.
-func (p *Play) checkSilence() {
+func checkSilence(p *Play) {
 	zero := 0
 	for _, r := range p.readings(errorRate) {
 		for _, note := range r.Metadata {
@@ -116,7 +116,7 @@ func (p *Play) checkSilence() {
 
 // checkGateFirst looks at whether the step's run was over before the next
 // weight.
-func (p *Play) checkGateFirst() {
+func checkGateFirst(p *Play) {
 	var gate *v1alpha1.AnalysisRun
 	for _, r := range p.Witness.Runs(p.release.hash) {
 		if r.Labels[v1alpha1.LabelRolloutType] == v1alpha1.RolloutTypeStep {

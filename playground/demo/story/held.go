@@ -17,11 +17,11 @@ import (
 const inBand = 6
 
 // held plays a version that the band holds until it recovers.
-func (p *Play) held(ctx context.Context) error {
+func held(ctx context.Context, p *Play) error {
 	if err := p.ship(ctx, sluice); err != nil {
 		return err
 	}
-	if err := p.hold(ctx); err != nil {
+	if err := hold(ctx, p); err != nil {
 		return err
 	}
 	p.Screen.Say("  what the version depends on is repaired")
@@ -29,13 +29,13 @@ func (p *Play) held(ctx context.Context) error {
 	if err := p.await(ctx, 45*time.Minute, "the recovered version has all traffic", p.promoted); err != nil {
 		return err
 	}
-	p.checkClimb(5)
+	checkClimb(p, 5)
 	return nil
 }
 
 // hold waits until the gate has had its count of readings in the band, and looks
 // at whether it was held meanwhile. (Row 5.)
-func (p *Play) hold(ctx context.Context) error {
+func hold(ctx context.Context, p *Play) error {
 	err := p.await(ctx, 30*time.Minute, "the gate has had six readings in the band", func(ro *v1alpha1.Rollout) bool {
 		n := count(p.readings(errorRate), kind(v1alpha1.RolloutTypeStep), phase(v1alpha1.AnalysisPhaseInconclusive))
 		return n >= inBand || ro.Status.Abort
@@ -44,7 +44,7 @@ func (p *Play) hold(ctx context.Context) error {
 		return err
 	}
 	ro := p.Witness.Rollout()
-	run := p.gate()
+	run := gate(p)
 	m := result(run, errorRate)
 	held := slices.Equal(p.weights(), []string{"90/10"}) && !ro.Status.Abort && run != nil && run.Status.Phase == v1alpha1.AnalysisPhaseRunning
 	p.Ledger.Check(5, held, "release %d: after %d readings, %d of them Inconclusive and %d Failed, the gate is %s, weights %s, Rollout %s: %q",
@@ -53,10 +53,10 @@ func (p *Play) hold(ctx context.Context) error {
 }
 
 // gate is the release's run of a step.
-func (p *Play) gate() *v1alpha1.AnalysisRun { return p.runOf(v1alpha1.RolloutTypeStep) }
+func gate(p *Play) *v1alpha1.AnalysisRun { return runOf(p, v1alpha1.RolloutTypeStep) }
 
 // runOf is the release's latest run of a type, nil if there is none.
-func (p *Play) runOf(rolloutType string) *v1alpha1.AnalysisRun {
+func runOf(p *Play, rolloutType string) *v1alpha1.AnalysisRun {
 	var last *v1alpha1.AnalysisRun
 	for _, r := range p.Witness.Runs(p.release.hash) {
 		if r.Labels[v1alpha1.LabelRolloutType] == rolloutType &&
@@ -76,11 +76,11 @@ func lastRunPhase(run *v1alpha1.AnalysisRun) v1alpha1.AnalysisPhase {
 
 // worse plays a version that is held in the band, worsens, and fails. (Rows 5
 // and 6.)
-func (p *Play) worse(ctx context.Context) error {
+func worse(ctx context.Context, p *Play) error {
 	if err := p.ship(ctx, plugin); err != nil {
 		return err
 	}
-	if err := p.hold(ctx); err != nil {
+	if err := hold(ctx, p); err != nil {
 		return err
 	}
 	p.Screen.Say("  it gets worse: 6 %%")
@@ -88,9 +88,9 @@ func (p *Play) worse(ctx context.Context) error {
 	if err := p.await(ctx, 45*time.Minute, "the release is aborted", p.aborted); err != nil {
 		return err
 	}
-	p.countUsers()
-	_ = p.Witness.Await(ctx, "the run has Failed", slack, func() bool { return p.failed() != nil })
-	run := p.failed()
+	countUsers(p)
+	_ = p.Witness.Await(ctx, "the run has Failed", slack, func() bool { return failed(p) != nil })
+	run := failed(p)
 	m := result(run, errorRate)
 	p.Ledger.Check(5, run != nil && m.Inconclusive >= inBand,
 		"release %d: it worsened, and the same run Failed after %d readings in the band", p.release.number, m.Inconclusive)
@@ -113,26 +113,26 @@ func runName(run *v1alpha1.AnalysisRun) string {
 }
 
 // late plays a version that turns bad at half of the traffic. (Row 12.)
-func (p *Play) late(ctx context.Context) error {
+func late(ctx context.Context, p *Play) error {
 	if err := p.ship(ctx, plugin); err != nil {
 		return err
 	}
 	if err := p.await(ctx, 45*time.Minute, "the release is aborted", p.aborted); err != nil {
 		return err
 	}
-	p.countUsers()
-	_ = p.Witness.Await(ctx, "the run has Failed", slack, func() bool { return p.failed() != nil })
+	countUsers(p)
+	_ = p.Witness.Await(ctx, "the run has Failed", slack, func() bool { return failed(p) != nil })
 	weights := p.weights()
 	p.Ledger.Check(12, slices.Equal(weights, []string{"90/10", "75/25", "50/50", "100/0"}),
 		"release %d: weights %s", p.release.number, strings.Join(weights, ", "))
-	p.checkGuard()
+	checkGuard(p)
 	return p.back(ctx, plugin)
 }
 
 // checkGuard looks at whether it was the background run that aborted at 50 %,
 // and what it had measured before.
-func (p *Play) checkGuard() {
-	run := p.failed()
+func checkGuard(p *Play) {
+	run := failed(p)
 	var half time.Time
 	for _, s := range p.shifts() {
 		if s.String() == "50/50" {

@@ -17,7 +17,7 @@ import (
 )
 
 // people act on the release as the guide says they may. (Row 14.)
-func (p *Play) people(ctx context.Context) error {
+func people(ctx context.Context, p *Play) error {
 	if err := p.act(ctx, plugin, "abort", Name); err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func (p *Play) people(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.skipPause(ctx); err != nil {
+	if err := skipPause(ctx, p); err != nil {
 		return err
 	}
 	if err := p.act(ctx, plugin, "promote", Name, "--full"); err != nil {
@@ -50,7 +50,7 @@ func (p *Play) people(ctx context.Context) error {
 }
 
 // skipPause promotes out of the first pause and sees that it ended there.
-func (p *Play) skipPause(ctx context.Context) error {
+func skipPause(ctx context.Context, p *Play) error {
 	if err := p.act(ctx, sluice, "promote", Name); err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func step(ro *v1alpha1.Rollout) int32 {
 
 // watch starts `get rollout --watch` as the guide has it, and returns what stops
 // it and looks at what it has printed. (Row 14.)
-func (p *Play) watch(ctx context.Context) (stop func(), err error) {
+func watch(ctx context.Context, p *Play) (stop func(), err error) {
 	line := []string{plugin, "get", "rollout", Name, "-n", stage.Namespace, "--watch"}
 	p.Screen.Say("  $ %s   (in another window)", strings.Join(line, " "))
 	ctx, cancel := context.WithCancel(ctx)
@@ -89,13 +89,13 @@ func (p *Play) watch(ctx context.Context) (stop func(), err error) {
 		once.Do(func() {
 			cancel()
 			_ = cmd.Wait() // it is ended by a signal
-			p.checkWatch(strings.Join(line, " "), out.String(), cmd)
+			checkWatch(p, strings.Join(line, " "), out.String(), cmd)
 		})
 	}, nil
 }
 
 // checkWatch looks at what the watch has printed.
-func (p *Play) checkWatch(line, out string, cmd *exec.Cmd) {
+func checkWatch(p *Play, line, out string, cmd *exec.Cmd) {
 	missing := []string{}
 	for _, want := range []string{
 		p.release.tag, p.release.hash, "Progressing", "Degraded", "Healthy", "SetWeight", "ActualWeight", errorRate, latency,

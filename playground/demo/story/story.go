@@ -22,31 +22,31 @@ type scene struct {
 	tag   string
 	title string
 	rows  []int
-	play  func(*Play, context.Context) error
+	play  func(context.Context, *Play) error
 }
 
 // scenes are the releases in their order. The first four are the issue's; the
 // others show the rows that those do not.
 var scenes = []scene{
-	{"1.1.0", "a good version climbs by itself", []int{1, 2, 4, 10, 11}, (*Play).good},
-	{"1.2.0-errors8", "8 % errors die at the first gate", []int{7, 8, 14}, (*Play).bad},
-	{"1.3.0-errors2", "2 % errors are held in the band, then recover", []int{5}, (*Play).held},
-	{"1.4.0-errors25-at50", "a version that turns bad at 50 % is stopped by the guard", []int{12}, (*Play).late},
-	{"1.5.0-errors2-then6", "2 % are held, worsen to 6 %, and the third failure ends it", []int{5, 6}, (*Play).worse},
-	{"1.6.0", "a good version, while Datadog and people interfere", []int{3, 9, 10, 14}, (*Play).disturbed},
+	{"1.1.0", "a good version climbs by itself", []int{1, 2, 4, 10, 11}, good},
+	{"1.2.0-errors8", "8 % errors die at the first gate", []int{7, 8, 14}, bad},
+	{"1.3.0-errors2", "2 % errors are held in the band, then recover", []int{5}, held},
+	{"1.4.0-errors25-at50", "a version that turns bad at 50 % is stopped by the guard", []int{12}, late},
+	{"1.5.0-errors2-then6", "2 % are held, worsen to 6 %, and the third failure ends it", []int{5, 6}, worse},
+	{"1.6.0", "a good version, while Datadog and people interfere", []int{3, 9, 10, 14}, disturbed},
 }
 
 // Perform plays the first version and all releases. A release that goes wrong is
 // noted, cleaned up after, and does not keep the others from being played; only
 // a stage that cannot be played on is an error.
 func (p *Play) Perform(ctx context.Context) error {
-	if err := p.first(ctx); err != nil {
+	if err := first(ctx, p); err != nil {
 		return err
 	}
 	for _, s := range scenes {
 		p.begin(s.tag, s.title, s.rows...)
 		began := time.Now()
-		err := s.play(p, ctx)
+		err := s.play(ctx, p)
 		p.Screen.Clear()
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -59,16 +59,16 @@ func (p *Play) Perform(ctx context.Context) error {
 		for _, row := range s.rows {
 			p.Ledger.Check(row, false, "release %d (%s): %v", p.release.number, s.tag, err)
 		}
-		if err := p.recover(ctx); err != nil {
+		if err := tidy(ctx, p); err != nil {
 			return fmt.Errorf("after release %d: %w", p.release.number, err)
 		}
 	}
 	return nil
 }
 
-// recover brings the Rollout back to something healthy after a release that
+// tidy brings the Rollout back to something healthy after a release that
 // went wrong, so that the next can be played.
-func (p *Play) recover(ctx context.Context) error {
+func tidy(ctx context.Context, p *Play) error {
 	p.Stage.Datadog.Clear()
 	for _, verb := range []string{"abort", "undo"} {
 		if ro := p.Witness.Rollout(); ro != nil && ro.Status.CurrentPodHash == ro.Status.StableRS {
@@ -84,7 +84,7 @@ func (p *Play) recover(ctx context.Context) error {
 }
 
 // first applies the guide's manifests and waits for the first version. (Row 13.)
-func (p *Play) first(ctx context.Context) error {
+func first(ctx context.Context, p *Play) error {
 	p.release = release{since: time.Now(), tag: "1.0.0"}
 	p.Screen.Say("\nThe guide's manifests, with every waiting time divided by %g:", p.Factor)
 	changes, err := p.Stage.Apply(ctx, "services.yaml", "virtualservice.yaml", "vaultstaticsecret.yaml",
@@ -110,13 +110,13 @@ func (p *Play) first(ctx context.Context) error {
 		"revision 1 (%s) Healthy with %d pods after %.1f s; weights %v, %d AnalysisRuns",
 		ro.Status.StableRS, ro.Status.AvailableReplicas, took.Seconds(), weights, runs)
 	p.Screen.Say("  Healthy with %d pods after %.1f s, without analysis", ro.Status.AvailableReplicas, took.Seconds())
-	return p.warmUp(ctx)
+	return warmUp(ctx, p)
 }
 
 // warmUp lets the users in and waits for the first error by chance, so that
 // Datadog has heard of errors at all: a count that nobody ever sent cannot be
 // told from one that is zero.
-func (p *Play) warmUp(ctx context.Context) error {
+func warmUp(ctx context.Context, p *Play) error {
 	p.Stage.Open()
 	began := time.Now()
 	hash := p.Witness.Rollout().Status.StableRS

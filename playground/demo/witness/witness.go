@@ -302,16 +302,15 @@ func (w *Witness) Await(ctx context.Context, what string, limit time.Duration, o
 		case <-changed:
 		case <-tick.C:
 		case <-timer.C:
-			return &TimeoutError{What: what, Limit: limit, Instead: w.sketch()}
+			return &TimeoutError{What: what, Limit: limit, Instead: sketch(w.Rollout())}
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
 }
 
-// sketch says in one line what the Rollout is like.
-func (w *Witness) sketch() string {
-	ro := w.Rollout()
+// sketch says in one line what a Rollout is like.
+func sketch(ro *v1alpha1.Rollout) string {
 	if ro == nil {
 		return "there is no Rollout"
 	}
