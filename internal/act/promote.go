@@ -48,7 +48,7 @@ func promoteSkip(ro *v1alpha1.Rollout, how How) (Plan, error) {
 	if len(ro.Spec.Strategy.Canary.Steps) == 0 {
 		return Plan{}, refuse("rollout '%s' has no steps to skip", ro.Name)
 	}
-	index := int32(len(ro.Spec.Strategy.Canary.Steps)) //nolint:gosec // A spec cannot hold that many steps.
+	index := int32(len(ro.Spec.Strategy.Canary.Steps))
 	if how == SkipStep {
 		index = following(ro)
 	}

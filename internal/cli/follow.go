@@ -31,7 +31,7 @@ type scene func(at time.Time) (drawing string, more bool)
 func (p *program) follow(ctx context.Context, w *kube.Watch, draw scene) error {
 	if !w.Synced(ctx, syncLimit) {
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // Interrupted or timed out: that is how following ends.
+			return nil
 		}
 		return unsynced(w)
 	}

@@ -48,14 +48,6 @@ func (p *program) drawing(l *looking) text.Options {
 	return text.Options{Width: columns, Color: l.color(), Command: p.name, AllPods: l.allPods}
 }
 
-// context is how long to watch.
-func (l *looking) context(ctx context.Context) (context.Context, context.CancelFunc) {
-	if l.timeout > 0 {
-		return context.WithTimeout(ctx, time.Duration(l.timeout)*time.Second)
-	}
-	return context.WithCancel(ctx)
-}
-
 func (p *program) getRolloutCommand() *cobra.Command {
 	var l *looking
 	c := &cobra.Command{
@@ -79,11 +71,11 @@ func (p *program) getRolloutCommand() *cobra.Command {
 func (p *program) getRollout(ctx context.Context, name string, l *looking) error {
 	client, err := p.client()
 	if err != nil {
-		return err //nolint:wrapcheck // It says what and why.
+		return err
 	}
 	o, hidden, err := client.Objects(ctx, name)
 	if err != nil {
-		return err //nolint:wrapcheck // As above.
+		return err
 	}
 	if len(hidden) > 0 {
 		fmt.Fprintf(p.Err, "not shown, because you may not list them: %s\n", strings.Join(hidden, ", "))
@@ -92,11 +84,11 @@ func (p *program) getRollout(ctx context.Context, name string, l *looking) error
 		fmt.Fprint(p.Out, text.Rollout(view.Of(o, p.Now()), p.drawing(l)))
 		return nil
 	}
-	ctx, cancel := l.context(ctx)
+	ctx, cancel := deadline(ctx, time.Duration(l.timeout)*time.Second)
 	defer cancel()
 	w, err := client.Watch(ctx, o.Rollout)
 	if err != nil {
-		return err //nolint:wrapcheck // As above.
+		return err
 	}
 	return p.follow(ctx, w, func(at time.Time) (string, bool) {
 		now := w.Objects()
@@ -127,25 +119,25 @@ func (p *program) getExperimentCommand() *cobra.Command {
 func (p *program) getExperiment(ctx context.Context, name string, l *looking) error {
 	client, err := p.client()
 	if err != nil {
-		return err //nolint:wrapcheck // It says what and why.
+		return err
 	}
 	var exp v1alpha1.Experiment
 	if err := client.Get(ctx, kube.Experiments, name, &exp); err != nil {
-		return err //nolint:wrapcheck // As above.
+		return err
 	}
 	if !l.watch {
 		var runs v1alpha1.AnalysisRunList
 		if err := client.List(ctx, client.Namespace, kube.AnalysisRuns, &runs); err != nil {
-			return err //nolint:wrapcheck // As above.
+			return err
 		}
 		fmt.Fprint(p.Out, text.Experiment(view.ExperimentOf(&exp, runs.Items, p.Now()), p.drawing(l)))
 		return nil
 	}
-	ctx, cancel := l.context(ctx)
+	ctx, cancel := deadline(ctx, time.Duration(l.timeout)*time.Second)
 	defer cancel()
 	w, err := client.WatchExperiment(ctx, name)
 	if err != nil {
-		return err //nolint:wrapcheck // As above.
+		return err
 	}
 	return p.follow(ctx, w, func(at time.Time) (string, bool) {
 		o := w.Objects()
@@ -180,11 +172,11 @@ func (p *program) runCommand(verb string) *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			client, err := p.client()
 			if err != nil {
-				return err //nolint:wrapcheck // It says what and why.
+				return err
 			}
 			var run v1alpha1.AnalysisRun
 			if err := client.Get(c.Context(), kube.AnalysisRuns, bare(args[0]), &run); err != nil {
-				return err //nolint:wrapcheck // As above.
+				return err
 			}
 			columns, _, _ := p.Screen()
 			fmt.Fprint(p.Out, text.Run(view.DetailOf(&run, p.Now()), text.Options{Width: columns, Color: color()}))

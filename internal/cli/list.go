@@ -80,11 +80,11 @@ func (p *program) listRolloutsCommand() *cobra.Command {
 func (p *program) listRollouts(ctx context.Context, l *listing) error {
 	client, err := p.client()
 	if err != nil {
-		return err //nolint:wrapcheck // It says what and why.
+		return err
 	}
 	var list v1alpha1.RolloutList
 	if err := client.List(ctx, l.namespace(client), kube.Rollouts, &list); err != nil {
-		return err //nolint:wrapcheck // As above.
+		return err
 	}
 	if !l.watch {
 		drawn := p.rollouts(l, list.Items, p.Now())
@@ -96,7 +96,7 @@ func (p *program) listRollouts(ctx context.Context, l *listing) error {
 	}
 	w, err := client.WatchAll(ctx, l.namespace(client))
 	if err != nil {
-		return err //nolint:wrapcheck // As above.
+		return err
 	}
 	draw := func(at time.Time) (string, bool) { return p.rollouts(l, w.All(), at), true }
 	if _, _, tty := p.Screen(); tty && !l.stamps {
@@ -165,11 +165,11 @@ func (p *program) listExperimentsCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			client, err := p.client()
 			if err != nil {
-				return err //nolint:wrapcheck // It says what and why.
+				return err
 			}
 			var list v1alpha1.ExperimentList
 			if err := client.List(c.Context(), l.namespace(client), kube.Experiments, &list); err != nil {
-				return err //nolint:wrapcheck // As above.
+				return err
 			}
 			if len(list.Items) == 0 {
 				p.nothing(l, client, "experiments")
@@ -198,11 +198,11 @@ func (p *program) listRunsCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			client, err := p.client()
 			if err != nil {
-				return err //nolint:wrapcheck // It says what and why.
+				return err
 			}
 			var list v1alpha1.AnalysisRunList
 			if err := client.List(c.Context(), l.namespace(client), kube.AnalysisRuns, &list); err != nil {
-				return err //nolint:wrapcheck // As above.
+				return err
 			}
 			if len(list.Items) == 0 {
 				p.nothing(l, client, "analysis runs")

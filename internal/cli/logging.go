@@ -25,12 +25,12 @@ func (l *level) Type() string   { return "int" }
 func (l *level) Set(s string) error {
 	n, err := strconv.Atoi(s)
 	if err != nil {
-		return err //nolint:wrapcheck // The flag's parser names the flag and the value.
+		return err
 	}
 	l.value = n
 	set := flag.NewFlagSet("klog", flag.ContinueOnError)
 	klog.InitFlags(set)
-	return set.Set("v", s) //nolint:wrapcheck // As above.
+	return set.Set("v", s)
 }
 
 // logging adds the flags that say how much the client library logs.
@@ -52,5 +52,5 @@ func (p *program) client() (*kube.Client, error) {
 	if p.verbosity.value == 0 {
 		hush()
 	}
-	return p.flags.Client() //nolint:wrapcheck // It says what and why.
+	return p.flags.Client()
 }

@@ -16,10 +16,10 @@ import (
 func screenOf(w io.Writer) func() (int, int, bool) {
 	return func() (int, int, bool) {
 		f, ok := w.(*os.File)
-		if !ok || !term.IsTerminal(int(f.Fd())) { //nolint:gosec // A descriptor fits.
+		if !ok || !term.IsTerminal(int(f.Fd())) {
 			return 0, 0, false
 		}
-		columns, rows, err := term.GetSize(int(f.Fd())) //nolint:gosec // As above.
+		columns, rows, err := term.GetSize(int(f.Fd()))
 		if err != nil || columns <= 0 {
 			return 80, 24, true
 		}

@@ -41,56 +41,83 @@ func (p *program) statusCommand() *cobra.Command {
 func (p *program) status(ctx context.Context, name string, watch bool, timeout time.Duration) error {
 	client, err := p.client()
 	if err != nil {
-		return err //nolint:wrapcheck // It says what and why.
+		return err
 	}
 	ro := &v1alpha1.Rollout{}
 	if err := client.Get(ctx, kube.Rollouts, name, ro); err != nil {
-		return err //nolint:wrapcheck // As above.
+		return err
 	}
-	last := view.Of(view.Objects{Rollout: ro}, time.Time{})
+	s := &waiter{program: p, name: name, last: phase(ro)}
 	if !watch {
-		fmt.Fprintln(p.Out, statusLine(last))
+		s.print()
 		return nil
 	}
-	if timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, timeout)
-		defer cancel()
-	}
-	ctx, stop := context.WithCancel(ctx)
+	ctx, stop := deadline(ctx, timeout)
 	defer stop()
-	w, err := client.WatchRollout(ctx, name)
-	if err != nil {
-		return err //nolint:wrapcheck // As above.
+	if s.watch, err = client.WatchRollout(ctx, name); err != nil {
+		return err
 	}
-	if !w.Synced(ctx, syncLimit) && ctx.Err() == nil {
-		return unsynced(w)
+	if !s.watch.Synced(ctx, syncLimit) && ctx.Err() == nil {
+		return unsynced(s.watch)
 	}
-	printed, gone := "", false
 	for {
-		if now := w.Objects().Rollout; now != nil {
-			last = view.Of(view.Objects{Rollout: now}, time.Time{})
-		} else if ctx.Err() == nil {
-			gone = true
-		}
-		if line := statusLine(last); line != printed && !gone {
-			fmt.Fprintln(p.Out, line)
-			printed = line
-		}
-		switch {
-		case gone:
-			return fmt.Errorf("rollout '%s' was deleted", name)
-		case last.Phase == v1alpha1.RolloutPhaseHealthy:
-			return nil
-		case last.Phase == v1alpha1.RolloutPhaseDegraded:
-			return fmt.Errorf("rollout '%s' is degraded: %s", name, last.Message)
+		if done, err := s.look(ctx); done {
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("rollout '%s' is still %s, stopped waiting: %s", name, last.Phase, last.Message)
-		case <-w.Changed:
+			return fmt.Errorf("rollout '%s' is still %s, stopped waiting: %s", name, s.last.Phase, s.last.Message)
+		case <-s.watch.Changed:
 		}
 	}
+}
+
+// deadline ends a context after a time; 0 is never.
+func deadline(ctx context.Context, after time.Duration) (context.Context, context.CancelFunc) {
+	if after > 0 {
+		return context.WithTimeout(ctx, after)
+	}
+	return context.WithCancel(ctx)
+}
+
+// phase is a Rollout's phase and the reason for it.
+func phase(ro *v1alpha1.Rollout) view.Rollout {
+	return view.Of(view.Objects{Rollout: ro}, time.Time{})
+}
+
+// A waiter follows a Rollout until it is Healthy or Degraded.
+type waiter struct {
+	*program
+	watch         *kube.Watch
+	name, printed string
+	last          view.Rollout
+}
+
+func (s *waiter) print() {
+	if line := statusLine(s.last); line != s.printed {
+		fmt.Fprintln(s.Out, line)
+		s.printed = line
+	}
+}
+
+// look prints what is new; it returns true when the wait is over.
+func (s *waiter) look(ctx context.Context) (bool, error) {
+	now := s.watch.Objects().Rollout
+	switch {
+	case now != nil:
+		s.last = phase(now)
+	case ctx.Err() == nil:
+		return true, fmt.Errorf("rollout '%s' was deleted", s.name)
+	}
+	s.print()
+	switch s.last.Phase {
+	case v1alpha1.RolloutPhaseHealthy:
+		return true, nil
+	case v1alpha1.RolloutPhaseDegraded:
+		return true, fmt.Errorf("rollout '%s' is degraded: %s", s.name, s.last.Message)
+	case v1alpha1.RolloutPhaseProgressing, v1alpha1.RolloutPhasePaused:
+	}
+	return false, nil
 }
 
 // statusLine is the phase and the reason for it, where there is one to tell.

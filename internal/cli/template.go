@@ -32,13 +32,13 @@ func (p *program) undoCommand() *cobra.Command {
 		RunE: each(p, kube.Rollouts, newRollout, func(ctx context.Context, client *kube.Client, ro *v1alpha1.Rollout) (act.Plan, error) {
 			sets, err := client.ReplicaSets(ctx, ro)
 			if err != nil {
-				return act.Plan{}, err //nolint:wrapcheck // It says what and why.
+				return act.Plan{}, err
 			}
 			current, err := client.Template(ctx, ro)
 			if err != nil {
-				return act.Plan{}, err //nolint:wrapcheck // As above.
+				return act.Plan{}, err
 			}
-			return act.Undo(ro, current, sets, to) //nolint:wrapcheck // As above.
+			return act.Undo(ro, current, sets, to)
 		}),
 	}
 	c.Flags().Int64Var(&to, "to-revision", 0, "The revision to go back to; 0: the one before the newest")
@@ -91,9 +91,9 @@ func (p *program) setImage(c *cobra.Command, name, pair string) error {
 	do := each(p, kube.Rollouts, newRollout, func(ctx context.Context, client *kube.Client, ro *v1alpha1.Rollout) (act.Plan, error) {
 		current, err := client.Template(ctx, ro)
 		if err != nil {
-			return act.Plan{}, err //nolint:wrapcheck // It says what and why.
+			return act.Plan{}, err
 		}
-		return act.SetImage(ro, current, container, image) //nolint:wrapcheck // As above.
+		return act.SetImage(ro, current, container, image)
 	})
 	var err error
 	for range attempts {

@@ -26,7 +26,7 @@ func each[T runtime.Object](p *program, resource string, fresh func() T, do verb
 	return func(c *cobra.Command, args []string) error {
 		client, err := p.client()
 		if err != nil {
-			return err //nolint:wrapcheck // It says what and why.
+			return err
 		}
 		var failed []error
 		for _, name := range args {
@@ -45,14 +45,14 @@ type subject[T runtime.Object] struct {
 
 func once[T runtime.Object](ctx context.Context, p *program, client *kube.Client, s subject[T], do verb[T]) error {
 	if err := client.Get(ctx, s.resource, s.name, s.object); err != nil {
-		return err //nolint:wrapcheck // It says what and why.
+		return err
 	}
 	plan, err := do(ctx, client, s.object)
 	if err != nil {
 		return err
 	}
 	if err := client.Send(ctx, s.resource, s.name, plan); err != nil {
-		return err //nolint:wrapcheck // As above.
+		return err
 	}
 	fmt.Fprintln(p.Out, plan.Message)
 	if plan.Note != "" {
@@ -113,13 +113,13 @@ func (p *program) promoteCommand() *cobra.Command {
 		RunE: each(p, kube.Rollouts, newRollout, func(_ context.Context, _ *kube.Client, ro *v1alpha1.Rollout) (act.Plan, error) {
 			switch {
 			case full:
-				return act.Promote(ro, act.Full) //nolint:wrapcheck // A refusal says what and why.
+				return act.Promote(ro, act.Full)
 			case all:
-				return act.Promote(ro, act.SkipAll) //nolint:wrapcheck // As above.
+				return act.Promote(ro, act.SkipAll)
 			case step:
-				return act.Promote(ro, act.SkipStep) //nolint:wrapcheck // As above.
+				return act.Promote(ro, act.SkipStep)
 			}
-			return act.Promote(ro, act.Next) //nolint:wrapcheck // As above.
+			return act.Promote(ro, act.Next)
 		}),
 	}
 	c.Flags().BoolVar(&full, "full", false, "Skip everything that is left: steps, pauses and analysis")

@@ -5,6 +5,7 @@ package text
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"sluice.dev/sluice/internal/view"
@@ -30,12 +31,12 @@ func Rollouts(list []view.Rollout, c Columns, o Options) string {
 			step = fmt.Sprintf("%d/%d", v.Step, len(v.Steps))
 		}
 		if v.Strategy == "Canary" {
-			weight = fmt.Sprint(v.SetWeight)
+			weight = strconv.Itoa(int(v.SetWeight))
 		}
 		g.add(v.Namespace, markOf(string(v.Phase)).tone,
 			v.Name, v.Strategy, string(v.Phase), step, weight,
 			fmt.Sprintf("%d/%d", v.Replicas.Ready, v.Replicas.Current),
-			fmt.Sprint(v.Replicas.Desired), fmt.Sprint(v.Replicas.Updated), fmt.Sprint(v.Replicas.Available))
+			strconv.Itoa(int(v.Replicas.Desired)), strconv.Itoa(int(v.Replicas.Updated)), strconv.Itoa(int(v.Replicas.Available)))
 	}
 	return g.draw(o)
 }
@@ -49,7 +50,7 @@ func Experiments(list []view.Experiment, c Columns, o Options) string {
 		if v.Left >= 0 {
 			left = age(v.Left)
 		}
-		g.add(v.Namespace, markRun(string(v.Phase)).tone, v.Name, age(v.Age), string(v.Phase), fmt.Sprint(len(v.Versions)), left)
+		g.add(v.Namespace, markRun(string(v.Phase)).tone, v.Name, age(v.Age), string(v.Phase), strconv.Itoa(len(v.Versions)), left)
 	}
 	return g.draw(o)
 }

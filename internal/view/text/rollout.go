@@ -5,6 +5,7 @@ package text
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"sluice.dev/sluice/api/v1alpha1"
@@ -54,8 +55,8 @@ func (o Options) header(v view.Rollout) string {
 		if len(v.Steps) > 0 {
 			o.field(&b, "  Step:", fmt.Sprintf("%d/%d", v.Step, len(v.Steps)))
 		}
-		o.field(&b, "  SetWeight:", fmt.Sprint(v.SetWeight))
-		o.field(&b, "  ActualWeight:", fmt.Sprint(v.ActualWeight))
+		o.field(&b, "  SetWeight:", strconv.Itoa(int(v.SetWeight)))
+		o.field(&b, "  ActualWeight:", strconv.Itoa(int(v.ActualWeight)))
 		o.steps(&b, v)
 		o.field(&b, "  Skipped:", strings.Join(v.Skipped, ", "))
 	}
@@ -63,11 +64,11 @@ func (o Options) header(v view.Rollout) string {
 		b.WriteString(pad(pick(i == 0, "Images:", ""), margin) + o.image(im) + "\n")
 	}
 	b.WriteString("Replicas:\n")
-	o.field(&b, "  Desired:", fmt.Sprint(v.Replicas.Desired))
-	o.field(&b, "  Current:", fmt.Sprint(v.Replicas.Current))
-	o.field(&b, "  Updated:", fmt.Sprint(v.Replicas.Updated))
-	o.field(&b, "  Ready:", fmt.Sprint(v.Replicas.Ready))
-	o.field(&b, "  Available:", fmt.Sprint(v.Replicas.Available))
+	o.field(&b, "  Desired:", strconv.Itoa(int(v.Replicas.Desired)))
+	o.field(&b, "  Current:", strconv.Itoa(int(v.Replicas.Current)))
+	o.field(&b, "  Updated:", strconv.Itoa(int(v.Replicas.Updated)))
+	o.field(&b, "  Ready:", strconv.Itoa(int(v.Replicas.Ready)))
+	o.field(&b, "  Available:", strconv.Itoa(int(v.Replicas.Available)))
 	return b.String()
 }
 

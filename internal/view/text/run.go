@@ -5,6 +5,8 @@ package text
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -78,49 +80,65 @@ func (o Options) metric(b *strings.Builder, m view.MetricDetail) {
 	}
 }
 
+// verdictColumn is where the verdict stands in a table of readings.
+const verdictColumn = 3
+
 // readings draws the measurements as a table; what has a message says it on
 // the lines below.
 func (o Options) readings(b *strings.Builder, list []view.Reading) {
 	rows := [][]string{{"#", "TIME (UTC)", "TOOK", "VERDICT", "VALUE", "WINDOW"}}
 	for _, r := range list {
-		value := r.Value
-		if r.Reason != "" && value == "" {
-			value = r.Reason
-		}
-		verdict := markRun(string(r.Phase)).icon + " " + string(r.Phase)
-		rows = append(rows, []string{fmt.Sprint(r.Number), clock(r.Started), took(r.Took), verdict, cut(value, 40), r.Window})
+		rows = append(rows, readingRow(r))
 	}
 	w := make([]int, len(rows[0]))
-	windows := false
-	for n, row := range rows {
+	for _, row := range rows {
 		for i, cell := range row {
 			w[i] = max(w[i], width(cell))
 		}
-		windows = windows || n > 0 && row[5] != ""
+	}
+	if w[5] == len("WINDOW") && !windows(list) {
+		w = w[:5]
 	}
 	for n, row := range rows {
-		if !windows {
-			row = row[:5]
-		}
 		line := "    "
-		for i, cell := range row {
-			cell = pad(cell, w[i])
-			if n > 0 && i == 3 {
+		for i := range w {
+			cell := pad(row[i], w[i])
+			if n > 0 && i == verdictColumn {
 				cell = o.paint(markRun(string(list[n-1].Phase)).tone, cell)
 			}
 			line += cell + "  "
 		}
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
-		if n > 0 && list[n-1].Message != "" {
-			indent := strings.Repeat(" ", 4+w[0]+2)
-			limit := 0
-			if o.Width > 0 {
-				limit = max(o.Width-len(indent), 24)
-			}
-			for _, l := range wrap(list[n-1].Message, limit) {
-				b.WriteString(indent + l + "\n")
-			}
+		if n > 0 {
+			o.reason(b, list[n-1].Message, 4+w[0]+2)
 		}
+	}
+}
+
+func windows(list []view.Reading) bool {
+	return slices.ContainsFunc(list, func(r view.Reading) bool { return r.Window != "" })
+}
+
+func readingRow(r view.Reading) []string {
+	value := r.Value
+	if value == "" {
+		value = r.Reason
+	}
+	verdict := markRun(string(r.Phase)).icon + " " + string(r.Phase)
+	return []string{strconv.Itoa(r.Number), clock(r.Started), took(r.Took), verdict, cut(value, 40), r.Window}
+}
+
+// reason draws why a measurement got its verdict.
+func (o Options) reason(b *strings.Builder, message string, indent int) {
+	if message == "" {
+		return
+	}
+	limit := 0
+	if o.Width > 0 {
+		limit = max(o.Width-indent, 24)
+	}
+	for _, l := range wrap(message, limit) {
+		b.WriteString(strings.Repeat(" ", indent) + l + "\n")
 	}
 }
 

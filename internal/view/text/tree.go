@@ -39,10 +39,15 @@ func flatten(n node, prefix, more string) []row {
 
 var headings = node{name: "NAME", kind: "KIND", status: "STATUS", age: "AGE", info: "INFO"}
 
-// table draws a tree as a table.
-func (o Options) table(root node) string {
-	rows := append([]row{{node: headings}}, flatten(root, "", "")...)
-	var w struct{ name, kind, status, age, info int }
+// A layout is the widths of the columns; kind is 0 when that column is left out.
+type layout struct{ name, kind, status, age int }
+
+// layout fits the columns to the rows. The icons say what kind an entry is: on
+// a narrow screen the word goes first. Names are never shortened, because
+// people copy them.
+func (o Options) layout(rows []row) layout {
+	var w layout
+	info := 0
 	for _, r := range rows {
 		if r.lines != nil || r.heading {
 			continue
@@ -51,11 +56,18 @@ func (o Options) table(root node) string {
 		w.kind = max(w.kind, width(r.kind))
 		w.status = max(w.status, width(r.state()))
 		w.age = max(w.age, width(r.age))
-		w.info = max(w.info, width(r.info))
+		info = max(info, width(r.info))
 	}
-	// The icons say what kind an entry is: on a narrow screen the word goes
-	// first. Names are never shortened, because people copy them.
-	kinds := o.Width <= 0 || w.name+w.kind+w.status+w.age+w.info+8 <= o.Width
+	if o.Width > 0 && w.name+w.kind+w.status+w.age+info+8 > o.Width {
+		w.kind = 0
+	}
+	return w
+}
+
+// table draws a tree as a table.
+func (o Options) table(root node) string {
+	rows := append([]row{{node: headings}}, flatten(root, "", "")...)
+	w := o.layout(rows)
 	var b strings.Builder
 	for _, r := range rows {
 		switch {
@@ -63,31 +75,35 @@ func (o Options) table(root node) string {
 			for i, line := range r.lines {
 				b.WriteString(o.paint(dim, pick(i == 0, r.prefix, r.more)) + line + "\n")
 			}
-			continue
 		case r.heading:
 			b.WriteString(o.paint(dim, r.prefix) + r.name + "\n")
-			continue
-		}
-		line := r.prefix + pad(r.name, w.name-width(r.prefix)) + "  "
-		if kinds {
-			line += pad(r.kind, w.kind) + "  "
-		}
-		before := width(line) + w.status + 2 + w.age + 2
-		info := []string{r.info}
-		if o.Width > 0 {
-			info = wrap(r.info, max(o.Width-before, 12))
-		}
-		full := o.paint(dim, r.prefix) + line[len(r.prefix):] + o.paint(r.mark.tone, pad(r.state(), w.status)) + "  " + pad(r.age, w.age)
-		b.WriteString(strings.TrimRight(full+"  "+info[0], " ") + "\n")
-		below := r.more
-		if len(r.kids) > 0 {
-			below += "│"
-		}
-		for _, more := range info[1:] {
-			b.WriteString(o.paint(dim, pad(below, before)) + more + "\n")
+		default:
+			o.row(&b, r, w)
 		}
 	}
 	return b.String()
+}
+
+// row draws one row; what does not fit of its last column goes below.
+func (o Options) row(b *strings.Builder, r row, w layout) {
+	name := pad(r.name, w.name-width(r.prefix)) + "  "
+	if w.kind > 0 {
+		name += pad(r.kind, w.kind) + "  "
+	}
+	before := width(r.prefix+name) + w.status + 2 + w.age + 2
+	info := []string{r.info}
+	if o.Width > 0 {
+		info = wrap(r.info, max(o.Width-before, 12))
+	}
+	full := o.paint(dim, r.prefix) + name + o.paint(r.mark.tone, pad(r.state(), w.status)) + "  " + pad(r.age, w.age)
+	b.WriteString(strings.TrimRight(full+"  "+info[0], " ") + "\n")
+	below := r.more
+	if len(r.kids) > 0 {
+		below += "│"
+	}
+	for _, more := range info[1:] {
+		b.WriteString(o.paint(dim, pad(below, before)) + more + "\n")
+	}
 }
 
 func (n node) state() string {
