@@ -73,7 +73,7 @@ func (r Run) Assess(m Metric, o Observation, at time.Time) Measurement {
 		return m.assessValue(o.Value, at)
 	}
 	if o.NoData != "" || absent(o.Value) {
-		return r.assessAbsence(m, o, at)
+		return m.assessAbsence(o, at)
 	}
 	if m.Abort != nil && !m.DryRun {
 		holds, err := m.Abort.Eval(o.Value, at)
@@ -124,7 +124,7 @@ func (m Metric) decide(eval func(*condition.Condition) (bool, error)) Measuremen
 // assessAbsence is the rule for no data: inconclusive, unless the metric says
 // otherwise or its conditions handle absence themselves. It is never an error
 // of the condition.
-func (r Run) assessAbsence(m Metric, o Observation, at time.Time) Measurement {
+func (m Metric) assessAbsence(o Observation, at time.Time) Measurement {
 	silent := Measurement{Phase: Inconclusive, Reason: ReasonNoData, Message: o.NoData}
 	if silent.Message == "" {
 		silent.Message = "the query returned no data"

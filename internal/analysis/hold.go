@@ -27,26 +27,26 @@ func (r *Result) hold(run Run, m Metric, t Measurement) {
 
 // message returns the message of r after t. It stays as it is while the state
 // is the same: the values are in the measurements.
-func (run Run) message(m Metric, r *Result, t Measurement, rule ruling) string {
+func (c trial) message(t Measurement, rule ruling) string {
 	switch {
 	case rule.why != "":
-		msg := assessed(m.Name, rule)
+		msg := assessed(c.m.Name, rule)
 		if t.Message != "" && t.Phase == rule.phase && t.Reason != ReasonBand && !t.aborts {
 			msg += fmt.Sprintf(": \"Error Message: %s\"", t.Message)
 		}
 		return msg
-	case r.Phase.Completed():
+	case c.r.Phase.Completed():
 		return ""
-	case !run.lenient(m):
+	case !c.run.lenient(c.m):
 		return t.Message
-	case r.HoldSince.IsZero():
+	case c.r.HoldSince.IsZero():
 		return ""
 	}
-	cause, text := run.cause(m, r, t)
-	if cause == r.HoldCause && r.Message != "" {
-		return r.Message
+	cause, text := c.cause(t)
+	if cause == c.r.HoldCause && c.r.Message != "" {
+		return c.r.Message
 	}
-	r.HoldCause = cause
+	c.r.HoldCause = cause
 	return text
 }
 
@@ -55,10 +55,10 @@ func assessed(name string, rule ruling) string {
 }
 
 // cause returns what r holds for, as a key and in words.
-func (run Run) cause(m Metric, r *Result, t Measurement) (key, text string) {
+func (c trial) cause(t Measurement) (key, text string) {
 	switch {
-	case r.conclusive():
-		return "recovering", fmt.Sprintf("was inconclusive; passes when %d readings in a row are conclusive", m.window())
+	case c.r.conclusive():
+		return "recovering", fmt.Sprintf("was inconclusive; passes when %d readings in a row are conclusive", c.m.window())
 	case t.Reason == ReasonNoData:
 		return "nodata " + t.Message, "no data: " + t.Message
 	case t.Phase == Inconclusive:
@@ -70,9 +70,9 @@ func (run Run) cause(m Metric, r *Result, t Measurement) (key, text string) {
 	// kind of failure does not.
 	key = fmt.Sprintf("error %s %d", t.Reason, t.failure.Status)
 	text = t.Message
-	if r.ConsecutiveError > m.ErrorLimit {
+	if c.r.ConsecutiveError > c.m.ErrorLimit {
 		key += " limit"
-		text = fmt.Sprintf("more than %d errors in a row: %s", m.ErrorLimit, t.Message)
+		text = fmt.Sprintf("more than %d errors in a row: %s", c.m.ErrorLimit, t.Message)
 	}
 	return key, text
 }

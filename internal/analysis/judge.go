@@ -16,53 +16,60 @@ type ruling struct {
 	why string
 }
 
-// judge says what phase r is in after the measurement t.
-func (run Run) judge(m Metric, r *Result, t Measurement) ruling {
-	if !run.lenient(m) {
-		return run.judgeStrictly(m, r)
+// A trial is one metric of a run and what is known of it.
+type trial struct {
+	run Run
+	m   Metric
+	r   *Result
+}
+
+// judge says what phase the metric is in after the measurement t.
+func (c trial) judge(t Measurement) ruling {
+	if !c.run.lenient(c.m) {
+		return c.judgeStrictly()
 	}
 	if t.aborts {
 		return ruling{Failed, "abortCondition"}
 	}
-	if end, ok := run.exceeds(m, r); ok {
+	if end, ok := c.exceeds(); ok {
 		return end
 	}
-	if run.endless(m) {
+	if c.run.endless(c.m) {
 		return ruling{phase: Running}
 	}
-	return m.passes(r)
+	return c.m.passes(c.r)
 }
 
 // exceeds reports whether a limit of m is exceeded.
-func (run Run) exceeds(m Metric, r *Result) (ruling, bool) {
-	if n := run.failed(m, r); m.FailureLimit >= 0 && n > m.FailureLimit {
-		why := fmt.Sprintf("failed (%d) > failureLimit (%d)", n, m.FailureLimit)
-		if run.slides(m, r) {
-			why += fmt.Sprintf(" in the last %d readings", len(r.Conclusive))
+func (c trial) exceeds() (ruling, bool) {
+	if n := c.failed(); c.m.FailureLimit >= 0 && n > c.m.FailureLimit {
+		why := fmt.Sprintf("failed (%d) > failureLimit (%d)", n, c.m.FailureLimit)
+		if c.slides() {
+			why += fmt.Sprintf(" in the last %d readings", len(c.r.Conclusive))
 		}
 		return ruling{Failed, why}, true
 	}
-	if n := m.inconclusive(r); m.InconclusiveLimit != nil && n > *m.InconclusiveLimit {
-		return ruling{Inconclusive, fmt.Sprintf("inconclusive (%d) > inconclusiveLimit (%d)", n, *m.InconclusiveLimit)}, true
+	if n := c.m.inconclusive(c.r); c.m.InconclusiveLimit != nil && n > *c.m.InconclusiveLimit {
+		return ruling{Inconclusive, fmt.Sprintf("inconclusive (%d) > inconclusiveLimit (%d)", n, *c.m.InconclusiveLimit)}, true
 	}
-	if m.AbortOnError && r.ConsecutiveError > m.ErrorLimit {
-		return ruling{Error, errorsWhy(m, r)}, true
+	if c.m.AbortOnError && c.r.ConsecutiveError > c.m.ErrorLimit {
+		return ruling{Error, errorsWhy(c.m, c.r)}, true
 	}
 	return ruling{}, false
 }
 
 // slides reports whether the failure budget applies to a window instead of all
 // readings: in the background, and once a metric has passed.
-func (run Run) slides(m Metric, r *Result) bool {
-	return m.budgetWindow() > 0 && (run.endless(m) || !r.PassedAt.IsZero())
+func (c trial) slides() bool {
+	return c.m.budgetWindow() > 0 && (c.run.endless(c.m) || !c.r.PassedAt.IsZero())
 }
 
 // failed is the number of failures that count towards the failure limit.
-func (run Run) failed(m Metric, r *Result) int {
-	if run.slides(m, r) {
-		return failures(r.Conclusive)
+func (c trial) failed() int {
+	if c.slides() {
+		return failures(c.r.Conclusive)
 	}
-	return r.Failed
+	return c.r.Failed
 }
 
 // inconclusive is the number of inconclusive readings that count towards the
@@ -124,33 +131,33 @@ func (m Metric) endsWithoutStreak(r *Result) ruling {
 
 // judgeStrictly is the rule of Argo Rollouts, for Argo semantics and for dry
 // runs. Of several limits that are exceeded the last one decides.
-func (run Run) judgeStrictly(m Metric, r *Result) ruling {
+func (c trial) judgeStrictly() ruling {
 	limit := 0
-	if m.InconclusiveLimit != nil {
-		limit = *m.InconclusiveLimit
+	if c.m.InconclusiveLimit != nil {
+		limit = *c.m.InconclusiveLimit
 	}
 	switch {
-	case r.ConsecutiveError > m.ErrorLimit:
-		return ruling{Error, errorsWhy(m, r)}
-	case r.Inconclusive > limit:
-		return ruling{Inconclusive, fmt.Sprintf("inconclusive (%d) > inconclusiveLimit (%d)", r.Inconclusive, limit)}
-	case m.FailureLimit >= 0 && r.Failed > m.FailureLimit:
-		return ruling{Failed, fmt.Sprintf("failed (%d) > failureLimit (%d)", r.Failed, m.FailureLimit)}
-	case m.SuccessLimit > 0 && r.ConsecutiveSuccess >= m.SuccessLimit:
-		return run.provenOnly(r)
-	case m.need() == 0 || r.Count < m.need():
+	case c.r.ConsecutiveError > c.m.ErrorLimit:
+		return ruling{Error, errorsWhy(c.m, c.r)}
+	case c.r.Inconclusive > limit:
+		return ruling{Inconclusive, fmt.Sprintf("inconclusive (%d) > inconclusiveLimit (%d)", c.r.Inconclusive, limit)}
+	case c.m.FailureLimit >= 0 && c.r.Failed > c.m.FailureLimit:
+		return ruling{Failed, fmt.Sprintf("failed (%d) > failureLimit (%d)", c.r.Failed, c.m.FailureLimit)}
+	case c.m.SuccessLimit > 0 && c.r.ConsecutiveSuccess >= c.m.SuccessLimit:
+		return c.provenOnly()
+	case c.m.need() == 0 || c.r.Count < c.m.need():
 		return ruling{phase: Running}
-	case m.SuccessLimit > 0:
-		return m.endsWithoutStreak(r)
+	case c.m.SuccessLimit > 0:
+		return c.m.endsWithoutStreak(c.r)
 	default:
-		return run.provenOnly(r)
+		return c.provenOnly()
 	}
 }
 
 // provenOnly is Successful for a metric that has a success and, but on Argo
 // Rollouts, Inconclusive for one that has none.
-func (run Run) provenOnly(r *Result) ruling {
-	if run.argo() || r.proven() > 0 {
+func (c trial) provenOnly() ruling {
+	if c.run.argo() || c.r.proven() > 0 {
 		return ruling{phase: Successful}
 	}
 	return ruling{Inconclusive, "no successful reading"}
@@ -161,32 +168,32 @@ func errorsWhy(m Metric, r *Result) string {
 }
 
 // apply counts t, judges the metric, and plans its next measurement.
-func (run Run) apply(m Metric, r *Result, t Measurement) {
-	first := !r.measured()
-	r.tally(m, t)
-	if first && !run.argo() {
-		r.Anchor = t.Started
+func (c trial) apply(t Measurement) {
+	first := !c.r.measured()
+	c.r.tally(c.m, t)
+	if first && !c.run.argo() {
+		c.r.Anchor = t.Started
 	}
-	rule := run.judge(m, r, t)
-	r.Phase = rule.phase
-	if rule.phase == Successful && r.PassedAt.IsZero() {
-		r.PassedAt = t.Finished
+	rule := c.judge(t)
+	c.r.Phase = rule.phase
+	if rule.phase == Successful && c.r.PassedAt.IsZero() {
+		c.r.PassedAt = t.Finished
 	}
-	if run.lenient(m) {
-		r.hold(run, m, t)
+	if c.run.lenient(c.m) {
+		c.r.hold(c.run, c.m, t)
 	}
-	r.Message = run.message(m, r, t, rule)
-	r.Next = time.Time{}
-	if !run.ended(m, r) {
-		r.Next = run.next(m, r, t)
+	c.r.Message = c.message(t, rule)
+	c.r.Next = time.Time{}
+	if !c.ended() {
+		c.r.Next = c.next(t)
 	}
 }
 
 // ended reports whether m takes no more measurements. A metric that has passed
 // goes on while the others do, so that its pass is never stale.
-func (run Run) ended(m Metric, r *Result) bool {
-	if r.Phase == Successful && run.lenient(m) && m.Interval > 0 {
+func (c trial) ended() bool {
+	if c.r.Phase == Successful && c.run.lenient(c.m) && c.m.Interval > 0 {
 		return false
 	}
-	return r.Phase.Completed()
+	return c.r.Phase.Completed()
 }

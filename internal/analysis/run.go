@@ -39,8 +39,8 @@ func Advance(now time.Time, run Run, s State, taken []Taken) (State, Plan) {
 	s = s.begin(now, run)
 	for _, t := range taken {
 		for i, m := range run.Metrics {
-			if r := &s.Results[i]; r.Name == t.Metric && !run.ended(m, r) {
-				run.apply(m, r, t.Measurement)
+			if c := (trial{run, m, &s.Results[i]}); m.Name == t.Metric && !c.ended() {
+				c.apply(t.Measurement)
 			}
 		}
 	}
@@ -91,7 +91,7 @@ func (run Run) expireDryRuns(now time.Time, s *State) {
 	for i, m := range run.Metrics {
 		r := &s.Results[i]
 		if end := dryRunEnd(m, *s); m.DryRun && !r.Phase.Completed() && !end.IsZero() && !now.Before(end) {
-			run.stop(m, r)
+			trial{run, m, r}.stop()
 		}
 	}
 }
@@ -109,7 +109,7 @@ func dryRunEnd(m Metric, s State) time.Time {
 func (run Run) conclude(now time.Time, s *State) {
 	for i, m := range run.Metrics {
 		if r := &s.Results[i]; !r.Phase.Completed() {
-			run.stop(m, r)
+			trial{run, m, r}.stop()
 		}
 		s.Results[i].Next = time.Time{}
 	}
@@ -121,29 +121,29 @@ func (run Run) conclude(now time.Time, s *State) {
 }
 
 // stop ends a metric before its own end.
-func (run Run) stop(m Metric, r *Result) {
-	r.Next = time.Time{}
+func (c trial) stop() {
+	c.r.Next = time.Time{}
 	switch {
-	case run.argo():
-		r.Phase = Successful
+	case c.run.argo():
+		c.r.Phase = Successful
 		return
-	case run.Terminate == ByPerson && !m.DryRun:
-		r.Phase = Inconclusive
-		r.Message = "terminated by a person before it had passed"
-	case r.proven() < 1:
-		r.Phase = Inconclusive
-		r.Message = "stopped without a successful reading"
-	case !r.HoldSince.IsZero():
-		r.Phase = Inconclusive
-		r.Message = "stopped while it held: " + r.Message
+	case c.run.Terminate == ByPerson && !c.m.DryRun:
+		c.r.Phase = Inconclusive
+		c.r.Message = "terminated by a person before it had passed"
+	case c.r.proven() < 1:
+		c.r.Phase = Inconclusive
+		c.r.Message = "stopped without a successful reading"
+	case !c.r.HoldSince.IsZero():
+		c.r.Phase = Inconclusive
+		c.r.Message = "stopped while it held: " + c.r.Message
 	default:
-		r.Phase = Successful
-		r.Message = ""
-		if !run.endless(m) && !m.DryRun {
-			r.Message = fmt.Sprintf("stopped after %d of %d readings", r.Count, m.need())
+		c.r.Phase = Successful
+		c.r.Message = ""
+		if !c.run.endless(c.m) && !c.m.DryRun {
+			c.r.Message = fmt.Sprintf("stopped after %d of %d readings", c.r.Count, c.m.need())
 		}
 	}
-	r.HoldSince, r.HoldCause = time.Time{}, ""
+	c.r.HoldSince, c.r.HoldCause = time.Time{}, ""
 }
 
 // worst returns the phase of a run that has ended and why.
@@ -242,7 +242,7 @@ func (run Run) plan(now time.Time, s State) Plan {
 			p.wake(dryRunEnd(m, s))
 		}
 		switch {
-		case run.ended(m, &r) || r.Next.IsZero():
+		case trial{run, m, &r}.ended() || r.Next.IsZero():
 		case r.Next.After(now):
 			p.wake(r.Next)
 		default:
@@ -275,7 +275,7 @@ func Culprit(run Run, s State) (Blame, bool) {
 	}
 	for _, m := range run.Metrics {
 		if r := s.Result(m.Name); r != nil && !m.DryRun && r.Phase == s.Phase {
-			return Blame{Metric: m.Name, Message: r.Message, Phase: r.Phase, Failed: run.failed(m, r), Limit: m.FailureLimit}, true
+			return Blame{Metric: m.Name, Message: r.Message, Phase: r.Phase, Failed: trial{run, m, r}.failed(), Limit: m.FailureLimit}, true
 		}
 	}
 	return Blame{Message: s.Message, Phase: s.Phase}, true

@@ -10,18 +10,18 @@ import (
 )
 
 // next returns when m is measured after t.
-func (run Run) next(m Metric, r *Result, t Measurement) time.Time {
+func (c trial) next(t Measurement) time.Time {
 	switch {
-	case run.argo() && t.Phase == Error:
-		return t.Finished.Add(run.retry())
-	case run.argo():
-		return t.Finished.Add(m.Interval)
+	case c.run.argo() && t.Phase == Error:
+		return t.Finished.Add(c.run.retry())
+	case c.run.argo():
+		return t.Finished.Add(c.m.Interval)
 	case t.Phase == Error:
-		return t.Finished.Add(run.wait(m, r, t))
-	case m.Interval <= 0:
-		return t.Finished.Add(run.retry())
+		return t.Finished.Add(c.wait(t))
+	case c.m.Interval <= 0:
+		return t.Finished.Add(c.run.retry())
 	default:
-		return tick(r.Anchor, m.Interval, t)
+		return tick(c.r.Anchor, c.m.Interval, t)
 	}
 }
 
@@ -44,19 +44,19 @@ func tick(anchor time.Time, interval time.Duration, t Measurement) time.Time {
 // wait returns how long to wait after an error. It grows from the smaller to
 // the larger of the retry time and the interval. An answer that says when to
 // come back is obeyed, and one that denies access is retried at the interval.
-func (run Run) wait(m Metric, r *Result, t Measurement) time.Duration {
-	interval := m.Interval
+func (c trial) wait(t Measurement) time.Duration {
+	interval := c.m.Interval
 	if interval <= 0 {
-		interval = run.retry()
+		interval = c.run.retry()
 	}
-	least, most := min(run.retry(), interval), max(run.retry(), interval)
-	n := r.ConsecutiveError
+	least, most := min(c.run.retry(), interval), max(c.run.retry(), interval)
+	n := c.r.ConsecutiveError
 	if f := t.failure; f != nil {
 		switch {
 		case f.Throttled && f.RetryAfter > 0:
 			return f.RetryAfter
 		case f.Throttled:
-			n = r.Throttled
+			n = c.r.Throttled
 		case f.Denied:
 			return interval
 		}
@@ -66,15 +66,15 @@ func (run Run) wait(m Metric, r *Result, t Measurement) time.Duration {
 		d *= 2
 	}
 	d = min(d, most)
-	d += time.Duration((run.jitter(m, r) - 0.5) / 2 * float64(d))
+	d += time.Duration((c.jitter() - 0.5) / 2 * float64(d))
 	return min(max(d, least), most)
 }
 
 // jitter returns a number in [0, 1) that is the same for the same error of the
 // same run.
-func (run Run) jitter(m Metric, r *Result) float64 {
+func (c trial) jitter() float64 {
 	h := fnv.New64a()
-	_, _ = fmt.Fprintf(h, "%s/%s/%d", run.UID, m.Name, r.Error)
+	_, _ = fmt.Fprintf(h, "%s/%s/%d", c.run.UID, c.m.Name, c.r.Error)
 	x := h.Sum64()
 	x ^= x >> 33 // short inputs leave the high bits of this hash alike
 	x *= 0xff51afd7ed558ccd

@@ -96,7 +96,7 @@ func (s State) begin(now time.Time, run Run) State {
 		r := &results[i]
 		r.DryRun = m.DryRun
 		switch {
-		case !r.Next.IsZero() || run.ended(m, r):
+		case !r.Next.IsZero() || (trial{run, m, r}).ended():
 		case r.measured():
 			r.Next = now // what was stored says no more
 		default:
