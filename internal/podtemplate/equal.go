@@ -27,7 +27,6 @@ func canonical(template *corev1.PodTemplateSpec) *corev1.PodTemplateSpec {
 	Default(out)
 	delete(out.Labels, HashLabel)
 	out.CreationTimestamp = metav1.Time{}
-	out.Spec.DeprecatedServiceAccount = ""
 	out.Spec.Affinity = ownAffinity(out.Spec.Affinity)
 	if out.Spec.HostNetwork {
 		// API servers before v1.31 filled these in; later ones do not. They

@@ -59,15 +59,15 @@ func Next(s State) Sizes {
 	for i := range p.older {
 		p.shrink(&p.older[i], p.floor)
 	}
-	full := max(s.Replicas, 0)
-	floor := full
+	floor := max(s.Replicas, 0)
 	if grown == 0 && p.stuck() {
 		floor = p.floor
 	}
 	if canary == 0 {
 		p.shrink(&p.canary, p.floor)
+	} else {
+		p.shrink(&p.canary, floor)
 	}
-	p.shrink(&p.canary, floor)
 	p.shrink(&p.stable, floor)
 
 	out := Sizes{Canary: p.canary.size, Stable: p.stable.size, Older: make([]int32, len(p.older))}
@@ -136,11 +136,9 @@ func (p *plan) shrink(m *move, floor int32) {
 	if extra <= 0 {
 		return
 	}
-	spare := max(0, m.size-m.pool.Available)
-	idle := min(extra, spare)
+	idle := min(extra, m.size-m.pool.Available)
 	taken := min(extra-idle, max(0, p.available-floor))
 	m.size -= idle + taken
-	m.pool.Available -= taken
 	p.available -= taken
 }
 
@@ -151,7 +149,7 @@ func (p *plan) stuck() bool {
 	return lacking && !p.canary.coming() && !p.stable.coming()
 }
 
-// coming reports whether pods of m that are to stay are not available yet.
+// coming reports whether pods of m are not available yet.
 func (m *move) coming() bool {
-	return m.pool.Available < min(m.size, m.goal)
+	return m.pool.Available < m.pool.Desired
 }

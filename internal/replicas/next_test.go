@@ -83,8 +83,12 @@ func TestNext(t *testing.T) {
 		"nothing at all": {in: state{Older: []pool{}}},
 		"more available than asked for": {
 			why:  "Pods that are being removed are not counted on.",
-			in:   state{Replicas: 4, Weight: 50, MaxSurge: 1, Canary: pool{2, 2}, Stable: pool{3, 4}},
-			want: sizes{Canary: 2, Stable: 2},
+			in:   state{Replicas: 4, Weight: 50, MaxSurge: 1, Canary: pool{1, 1}, Stable: pool{3, 5}},
+			want: sizes{Canary: 2, Stable: 3},
+		},
+		"stable grows before the canary": {
+			in:   state{Replicas: 8, Weight: 50, MaxUnavailable: 2, Canary: pool{1, 1}, Stable: pool{1, 1}, Older: []pool{{4, 4}}},
+			want: sizes{Canary: 1, Stable: 3, Older: []int32{4}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -278,7 +282,7 @@ func TestNextIsSafeAnywhere(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		anyPool := rapid.Custom(func(t *rapid.T) pool {
 			desired := rapid.Int32Range(0, 30).Draw(t, "desired")
-			return pool{desired, rapid.Int32Range(0, desired).Draw(t, "available")}
+			return pool{desired, rapid.Int32Range(0, desired+2).Draw(t, "available")}
 		})
 		s := state{
 			Replicas:       rapid.Int32Range(0, 25).Draw(t, "replicas"),

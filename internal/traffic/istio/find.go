@@ -123,14 +123,14 @@ func (f *finder) concerned(r route) bool {
 
 // matching takes every route that fits.
 func (f *finder) matching(all []route, fits func(route) bool, field, none string) {
-	any := false
+	found := false
 	for _, r := range all {
 		if fits(r) {
-			any = true
+			found = true
 			f.take(r)
 		}
 	}
-	if !any {
+	if !found {
 		f.problem(field, "%s", none)
 	}
 }

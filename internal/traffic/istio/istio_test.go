@@ -282,6 +282,14 @@ func TestObserve(t *testing.T) {
 			spec: "tcp: [{match: [{port: 1}, {port: 2}], " + both + "}]", ask: vs{TCPRoutes: []v1alpha1.TCPRoute{{Port: 1}}},
 			problem: vsName + "has no route in spec.tcp for port 1: " + at + ".tcpRoutes[0]",
 		},
+		"routes that match no port": {
+			spec: "tcp: [{" + both + "}, {match: [{port: 1}], route: []}], tls: [{match: [{sniHosts: [a]}], " + both + "}]",
+			ask:  vs{TCPRoutes: []v1alpha1.TCPRoute{{}}}, want: split, retreat: 1,
+		},
+		"a port that only a route without conditions could serve": {
+			spec: "tcp: [{" + both + "}]", ask: vs{TCPRoutes: []v1alpha1.TCPRoute{{Port: 1}}},
+			problem: vsName + "has no route in spec.tcp for port 1: " + at + ".tcpRoutes[0]",
+		},
 		"one good route and one missing": {
 			spec: "http: [{name: a, " + both + "}]", ask: vs{Routes: []string{"a", "b"}}, want: split,
 			problem: vsName + "has no route \"b\" in spec.http; it has \"a\": " + at + ".routes[1]", retreat: 1,
@@ -324,6 +332,43 @@ func TestObserve(t *testing.T) {
 				t.Errorf("raised in spite of the problem: %v, error %v", patches, err)
 			}
 		})
+	}
+}
+
+func TestARetreatLeavesOthersTheirShare(t *testing.T) {
+	t.Parallel()
+	obj := parse(t, head+"http: [{route: [{destination: {host: checkout-stable}, weight: 60}, {destination: {host: checkout-canary}, weight: 30}, {destination: {host: beta}, weight: 10}]}]"+tail)
+	patches, _ := router(t, config(v1alpha1.IstioVirtualService{Name: "vs"})).Patch([]*unstructured.Unstructured{obj}, to(0))
+	if len(patches) != 1 {
+		t.Fatalf("%d patches, want 1", len(patches))
+	}
+	after, err := traffictest.Apply(obj, patches[0].JSON)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []int64
+	route := after.Object["spec"].(object)["http"].([]any)[0].(object)
+	for _, d := range route["route"].([]any) {
+		got = append(got, d.(object)["weight"].(int64))
+	}
+	if diff := cmp.Diff([]int64{90, 0, 10}, got); diff != "" {
+		t.Errorf("weights (-want +got):\n%s", diff)
+	}
+}
+
+func TestARouteThatIsListedTwiceIsWrittenOnce(t *testing.T) {
+	t.Parallel()
+	objs := []*unstructured.Unstructured{golden(t, "guide.yaml")}
+	var got [][]traffic.Patch
+	for _, routes := range [][]string{{"primary"}, {"primary", "primary"}} {
+		patches, err := router(t, config(v1alpha1.IstioVirtualService{Name: "checkout-vsvc", Routes: routes})).Patch(objs, to(10))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, patches)
+	}
+	if diff := cmp.Diff(got[0], got[1]); diff != "" {
+		t.Errorf("patches (-once +twice):\n%s", diff)
 	}
 }
 
