@@ -90,8 +90,10 @@ func progressing(s *Snapshot, p *Plan) Condition {
 		c.Status, c.Reason, c.Message = isUnknown, ReasonPaused, "Rollout is paused"
 	case completed(s, p):
 		c.Reason, c.Message = ReasonAvailable, fmt.Sprintf("ReplicaSet of revision %q has successfully progressed.", st.Current)
+	case waitsForPods(s, p):
+		c.Reason, c.Message = ReasonProgress, waiting(p)
 	default:
-		c.Reason, c.Message = ReasonProgress, fmt.Sprintf("ReplicaSet of revision %q is progressing.", st.Current)
+		c.Reason, c.Message = ReasonProgress, fmt.Sprintf("ReplicaSet of revision %q has the pods that its step needs.", st.Current)
 	}
 	return c
 }

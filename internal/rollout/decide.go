@@ -57,6 +57,7 @@ func copied[T any](p *T) *T {
 
 // stage does what the state of the rollout calls for.
 func stage(s *Snapshot, p *Plan) {
+	p.Status.Hold = ""
 	switch st := &p.Status; {
 	case st.Stable == "":
 		start(s, p)
@@ -185,18 +186,16 @@ func invalid(s *Snapshot, p *Plan) {
 	if st.Stable == "" {
 		return
 	}
-	if climbing(p) {
-		latched(s, p)
-		fallen(s, p)
+	if st.Current != st.Stable {
+		lapse(s, p)
 	}
 	if st.Abort && st.Current != st.Stable {
-		stampAbort(s, p)
 		endRuns(s, p, "the rollout was aborted")
 		if s.Spec.Routed && s.Router != nil {
 			retreatTraffic(s, p)
 		}
 	}
-	if s.Pools[st.Stable].Desired < s.Spec.Replicas && !s.Spec.DynamicStable && s.Spec.Routed {
+	if s.Spec.Routed && s.Pools[st.Stable].Desired < s.Spec.Replicas && (st.Abort || !s.Spec.DynamicStable) {
 		p.Replicas[st.Stable] = s.Spec.Replicas
 	}
 	p.wake(s.Now.Add(invalidRetry))

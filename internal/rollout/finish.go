@@ -41,6 +41,7 @@ func finish(s *Snapshot, p *Plan) {
 	if s.Router != nil {
 		w := s.Router.Weights
 		st.Weights = &w
+		p.Unlatch = s.Router.Aborted != "" && !st.Abort
 	}
 	stopStrays(s, p)
 	if len(s.Problems) == 0 {
@@ -143,6 +144,12 @@ func abortMessage(s *Snapshot, st *Status) string {
 	return msg
 }
 
+// waiting is the message of a rollout that waits for pods, which starts the
+// clock of its progress deadline.
+func waiting(p *Plan) string {
+	return fmt.Sprintf("ReplicaSet of revision %q is progressing.", p.Status.Current)
+}
+
 func timedOut(p *Plan) string {
 	return fmt.Sprintf("ReplicaSet of revision %q has timed out progressing: its pods did not become available in time", p.Status.Current)
 }
@@ -155,21 +162,27 @@ func expired(s *Snapshot, p *Plan) bool {
 }
 
 // deadline is when the wait for pods becomes a failure; zero when the rollout
-// does not wait for pods.
+// does not wait for pods. The wait began when the Progressing condition last
+// said so, or moved.
 func deadline(s *Snapshot, p *Plan) time.Time {
 	st := &p.Status
 	if s.Spec.ProgressDeadline <= 0 || st.Abort || s.Spec.Paused || len(st.Pauses) > 0 || !waitsForPods(s, p) {
 		return time.Time{}
 	}
+	fresh := s.Now.Add(s.Spec.ProgressDeadline)
 	if progressed(s, p) {
-		return s.Now.Add(s.Spec.ProgressDeadline)
+		return fresh
 	}
 	for _, c := range s.Status.Conditions {
-		if c.Type == CondProgressing {
+		switch {
+		case c.Type != CondProgressing:
+		case c.Reason == ReasonTimedOut:
+			return c.Updated
+		case c.Reason == ReasonProgress && c.Message == waiting(p):
 			return c.Updated.Add(s.Spec.ProgressDeadline)
 		}
 	}
-	return s.Now.Add(s.Spec.ProgressDeadline)
+	return fresh
 }
 
 // waitsForPods reports whether the rollout waits for pods, or for the traffic

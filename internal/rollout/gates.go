@@ -9,17 +9,13 @@ import (
 	"time"
 )
 
-// fallen aborts the attempt when a gate has failed, and reports whether it
-// did. A verdict counts only from a run that the status names. It comes before
+// fallen aborts the attempt when a gate has failed. A verdict counts only from a run that the status names. It comes before
 // a promotion that nobody would have asked for, had they seen it.
-func fallen(s *Snapshot, p *Plan) bool {
+func fallen(s *Snapshot, p *Plan) {
 	st := &p.Status
-	if st.Abort {
-		return true
-	}
 	if v := s.Verdict; v != nil && names(st, v.Run) {
 		fell(s, p, v, v.Message)
-		return true
+		return
 	}
 	for _, g := range gates(s, p) {
 		if g.run == nil || g.run.Phase != RunFailed && g.run.Phase != RunError {
@@ -31,9 +27,8 @@ func fallen(s *Snapshot, p *Plan) bool {
 			v = &Verdict{Run: g.run.Name, Message: g.run.Message, At: s.Now}
 		}
 		fell(s, p, v, fmt.Sprintf("%s analysis phase error/failed: %s", g.label, g.run.Message))
-		return true
+		return
 	}
-	return false
 }
 
 func fell(s *Snapshot, p *Plan, v *Verdict, message string) {
@@ -90,13 +85,12 @@ func seen(run *Run, ref *RunRef) *Run {
 func observeHold(s *Snapshot, p *Plan) {
 	st := &p.Status
 	held := false
-	st.Hold = ""
 	for _, g := range gates(s, p) {
 		observeRun(g)
 		if g.ref.Phase == RunInconclusive {
 			pause(s, p, PauseInconclusive)
 		}
-		if g.run == nil || g.run.Phase.Done() || g.run.HoldUntil.IsZero() {
+		if !holding(g.run, g.ref) || g.ref == st.Background && st.Waived > st.Step {
 			continue
 		}
 		st.Hold = g.run.Hold
@@ -183,7 +177,7 @@ func raisable(s *Snapshot, p *Plan, want int32) (ok bool, why string) {
 		return true, ""
 	case s.Spec.Paused:
 		return false, "manually paused"
-	case held == 0:
+	case held == 0 && !hasPause(&p.Status, PauseInconclusive):
 		return true, ""
 	}
 	return guarded(s, p)

@@ -226,7 +226,7 @@ func gatesFirst(s rollout.Snapshot, p rollout.Plan, g ghost) string {
 func guardFirst(s rollout.Snapshot, p rollout.Plan, g ghost) string {
 	run := s.Background
 	ready := run != nil && run.GuardReady && (run.Phase == rollout.RunRunning || run.Phase == rollout.RunSuccessful)
-	if !s.Spec.Background || ready {
+	if !s.Spec.Background || ready || s.Spec.Replicas == 0 {
 		return ""
 	}
 	for i := range len(s.Spec.Steps) + 1 {
@@ -255,7 +255,7 @@ func skipped(p rollout.Plan, g ghost, step int, what string) bool {
 // is wrong, as long as the router can be read.
 func abortMoves(s rollout.Snapshot, p rollout.Plan, _ ghost) string {
 	st := p.Status
-	if !st.Abort || s.Router == nil || st.Current == st.Stable || st.Stable == "" || s.Router.Weights.Canary == 0 {
+	if !st.Abort || s.Router == nil || st.Current == st.Stable || st.Stable == "" || s.Router.Weights.Canary == 0 || s.Services.Canary == st.Stable {
 		return ""
 	}
 	if s.Spec.DynamicStable {

@@ -447,7 +447,7 @@ func (m *model) userEvents(i int) {
 		return x.Status.Stable != "" && m.nodes[i].Spec.Revision != x.Status.Stable
 	})
 	user("scale up", func(x *node) bool { x.Ask(func(s *rollout.Spec) { s.Replicas++ }); return x.Spec.Replicas <= 3 })
-	user("scale down", func(x *node) bool { x.Ask(func(s *rollout.Spec) { s.Replicas-- }); return x.Spec.Replicas >= 1 })
+	user("scale down", func(x *node) bool { x.Ask(func(s *rollout.Spec) { s.Replicas-- }); return x.Spec.Replicas >= 0 })
 	user("pause", func(x *node) bool { x.Ask(func(s *rollout.Spec) { s.Paused = !s.Paused }); return true })
 	user("other steps", func(x *node) bool {
 		x.Ask(func(s *rollout.Spec) {

@@ -13,7 +13,6 @@ import (
 func renew(s *Snapshot, p *Plan) {
 	adopt(s, p)
 	retemplate(s, p)
-	latched(s, p)
 	st := &p.Status
 	if st.Current == st.Stable || st.Stable == "" {
 		resteps(s, p)
@@ -24,31 +23,39 @@ func renew(s *Snapshot, p *Plan) {
 		st.Waived, st.PromoteFull = 0, false
 		return
 	}
-	retry(s, p)
-	if st.Abort {
-		stampAbort(s, p)
-	} else {
-		fallen(s, p)
-	}
+	lapse(s, p)
 	resteps(s, p)
 	if st.Abort {
 		return
 	}
-	promoteFull(s, p)
 	moved(s, p)
+	promoteFull(s, p)
 	resumed(s, p)
 }
 
-// adopt finds the stable revision when the status does not know it: what the
+// lapse takes in what ends an attempt or starts the next one.
+func lapse(s *Snapshot, p *Plan) {
+	latched(s, p)
+	retry(s, p)
+	if p.Status.Abort {
+		stampAbort(s, p)
+		return
+	}
+	fallen(s, p)
+}
+
+// adopt finds the stable revision when the status knows nothing: what the
 // stable Service selects, else the largest. Without any pods the rollout is
-// initial and has none.
+// initial and has none; it stays initial, whatever is asked for next, until its
+// first revision is available.
 func adopt(s *Snapshot, p *Plan) {
 	st := &p.Status
-	if st.Stable != "" || st.Current != "" && s.Pools[st.Current].Desired > 0 {
+	if st.Stable != "" || st.Current != "" {
 		return
 	}
 	best, found := Revision(""), Pool{}
-	for r, pool := range s.Pools {
+	for _, r := range s.revisions() {
+		pool := s.Pools[r]
 		if pool.Desired == 0 && pool.Total == 0 {
 			continue
 		}
@@ -91,7 +98,7 @@ func retemplate(s *Snapshot, p *Plan) {
 	st.Current, st.StepsHash = s.Spec.Revision, s.Spec.StepsHash
 	st.Attempt, st.Skipped = 1, nil
 	st.Phase, st.Counts = "", Counts{}
-	if first && st.Stable == "" {
+	if first && (st.Stable == "" || st.Stable == st.Current) {
 		return
 	}
 	if st.Current == st.Stable {
@@ -211,6 +218,9 @@ func moved(s *Snapshot, p *Plan) {
 	for i := from; i < st.Step; i++ {
 		skip(s, p, i, string(s.Spec.Steps[i].Kind))
 	}
+	if st.Background != nil && st.Background.Phase == RunInconclusive {
+		st.Background = nil
+	}
 	if st.Step > from {
 		waive(s, p)
 	}
@@ -232,7 +242,8 @@ func waive(s *Snapshot, p *Plan) {
 	skip(s, p, st.Step, "background analysis")
 }
 
-// resumed takes in that somebody cleared the pauses that Decide had added.
+// resumed takes in that somebody cleared the pauses that Decide had added. It
+// starts an inconclusive analysis over, and passes over a gate that holds.
 func resumed(s *Snapshot, p *Plan) {
 	st := &p.Status
 	if !st.Paused || len(st.Pauses) > 0 {
@@ -240,33 +251,30 @@ func resumed(s *Snapshot, p *Plan) {
 	}
 	st.Paused = false
 	p.event(ReasonResumed, "Rollout is resumed")
-	if st.Step >= len(s.Spec.Steps) || s.Spec.Steps[st.Step].Kind != StepPause {
-		resumedGate(s, p)
-		return
-	}
-	st.Step++
-	if ok, _ := guarded(s, p); !ok && st.Background != nil && s.Background != nil && s.Background.Phase == RunInconclusive {
-		st.Background = nil
-	}
-}
-
-// resumedGate starts an inconclusive gate over, and passes over one that
-// holds.
-func resumedGate(s *Snapshot, p *Plan) {
-	st := &p.Status
 	switch {
-	case st.Background != nil && st.Background.Phase == RunInconclusive:
-		st.Background = nil
+	case st.Step < len(s.Spec.Steps) && s.Spec.Steps[st.Step].Kind == StepPause:
+		st.Step++
 	case st.StepRun != nil && st.StepRun.Phase == RunInconclusive:
 		st.StepRun = nil
-	case st.StepRun != nil && st.Step < len(s.Spec.Steps):
+	case holding(s.StepRun, st.StepRun) && st.Step < len(s.Spec.Steps):
 		skip(s, p, st.Step, string(StepAnalysis))
 		stop(s, p, st.StepRun, s.StepRun, "its step was skipped")
 		st.StepRun = nil
 		st.Step++
-	default:
-		waive(s, p)
 	}
+	switch {
+	case st.Background != nil && st.Background.Phase == RunInconclusive:
+		st.Background = nil
+	case holding(s.Background, st.Background):
+		st.Waived = st.Step + 1
+		skip(s, p, st.Step, "background analysis")
+	}
+}
+
+// holding reports whether the run that ref names holds the rollout.
+func holding(run *Run, ref *RunRef) bool {
+	r := seen(run, ref)
+	return r != nil && !r.Phase.Done() && !r.HoldUntil.IsZero()
 }
 
 // maxSkips is how many skips the status keeps.

@@ -44,7 +44,7 @@ func steer(s *Snapshot, p *Plan, want int32) {
 	canary := s.Pools[st.Current]
 	aim := want
 	switch {
-	case now > 0 && (!s.canaryIs(st.Current) || canary.Available == 0):
+	case now > 0 && (!s.canaryIs(st.Current) || !serves(s, st.Current)):
 		// The canary's share goes to another revision, or to nobody.
 		aim = 0
 	case aim > now && (!s.canaryIs(st.Current) || !s.stableIs(st.Stable) || canary.Available < share(s.Spec, aim)):
@@ -64,7 +64,7 @@ func pointClimbing(s *Snapshot, p *Plan) {
 	if s.Spec.StableService && s.Services.Stable != st.Stable && full(s, st.Stable) {
 		p.Services.Stable = st.Stable
 	}
-	if s.Spec.CanaryService && s.Services.Canary != st.Current && s.Router.Weights.Canary == 0 && s.Pools[st.Current].Available > 0 {
+	if s.Spec.CanaryService && s.Services.Canary != st.Current && s.Router.Weights.Canary == 0 && serves(s, st.Current) {
 		p.Services.Canary = st.Current
 	}
 }
@@ -128,10 +128,7 @@ func settleTraffic(s *Snapshot, p *Plan) {
 // split asks for canary of MaxWeight on the canary's destination.
 func split(s *Snapshot, p *Plan, canary int32) {
 	want := Weights{Stable: s.Spec.MaxWeight - canary, Canary: canary}
-	if s.Router.Aborted != "" && !p.Status.Abort {
-		p.Unlatch = true
-	}
-	if s.Router.Weights == want && !p.Unlatch {
+	if s.Router.Weights == want {
 		return
 	}
 	p.Weights = &want
@@ -171,6 +168,12 @@ func (s *Snapshot) exposed() bool {
 
 // full reports whether r can carry all traffic.
 func full(s *Snapshot, r Revision) bool { return s.Pools[r].Available >= s.Spec.Replicas }
+
+// serves reports whether a Service may select r: it has a pod, or no revision
+// is to have any.
+func serves(s *Snapshot, r Revision) bool {
+	return s.Pools[r].Available > 0 || s.Spec.Replicas == 0
+}
 
 // carries is the weight that r's available pods can carry. Unless the stable
 // revision was scaled down on request it is trusted with everything: there is

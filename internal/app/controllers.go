@@ -1,0 +1,48 @@
+// Copyright The Sluice Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"sluice.dev/sluice/internal/apply"
+	"sluice.dev/sluice/internal/builtin"
+	rolloutcontroller "sluice.dev/sluice/internal/controller/rollout"
+	"sluice.dev/sluice/internal/observe"
+	"sluice.dev/sluice/internal/verdict"
+)
+
+// fieldOwner is the name under which our writes are recorded. It is the one
+// that Argo Rollouts uses, so that GitOps tools' settings keep working.
+const fieldOwner = "rollouts-controller"
+
+// controllers adds those that c asks for.
+func controllers(mgr ctrl.Manager, c Config) error {
+	board := verdict.New(1024)
+	if c.runs(ControllerRollouts) {
+		if err := addRollouts(mgr, c, board); err != nil {
+			return err
+		}
+	}
+	if c.runs(ControllerAnalysis) {
+		return addAnalysis(mgr, c, board)
+	}
+	return nil
+}
+
+func addRollouts(mgr ctrl.Manager, c Config, board *verdict.Board) error {
+	routes := &observe.RouteReader{
+		Make: builtin.Router, Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), Mapper: mgr.GetRESTMapper(), Version: c.IstioVersion,
+	}
+	r := &rolloutcontroller.Reconciler{
+		Cached:   mgr.GetClient(),
+		Observer: &observe.Observer{Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), Routers: routes, Verdicts: board},
+		Applier:  &apply.Applier{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Routes: routes, Events: mgr.GetEventRecorder(fieldOwner)},
+		Board:    board,
+		Clock:    clock.RealClock{},
+		Instance: c.Instance,
+	}
+	return r.Setup(mgr, c.RolloutThreads, !c.Namespaced)
+}

@@ -1,0 +1,100 @@
+// Copyright The Sluice Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"sluice.dev/sluice/api/v1alpha1"
+	"sluice.dev/sluice/internal/observe"
+	"sluice.dev/sluice/internal/rollout"
+)
+
+// Apply carries out everything of plan but its status. The traffic goes first,
+// because users wait for it; the order does not matter for safety. An object
+// that changed meanwhile is left alone: its watch brings the next pass.
+func (a *Applier) Apply(ctx context.Context, w *observe.World, plan *rollout.Plan) error {
+	var errs []error
+	keep := func(err error) {
+		if err != nil && !stale(err) {
+			errs = append(errs, err)
+		}
+	}
+	keep(a.Traffic(ctx, w, plan, nil))
+	keep(a.service(ctx, w, w.Stable, plan.Services.Stable))
+	keep(a.service(ctx, w, w.Canary, plan.Services.Canary))
+	keep(a.replicaSets(ctx, w, plan))
+	for _, start := range plan.Start {
+		keep(a.startRun(ctx, w, plan, start))
+	}
+	for _, stop := range plan.Stop {
+		keep(a.stopRun(ctx, w, stop))
+	}
+	keep(a.pruneRuns(ctx, w, plan))
+	a.announce(w, plan)
+	return errors.Join(errs...)
+}
+
+// stale reports whether err says that the object is not what was observed.
+func stale(err error) bool { return apierrors.IsConflict(err) || errors.Is(err, errStale) }
+
+// service points svc at revision. The first time it also takes it over.
+func (a *Applier) service(ctx context.Context, w *observe.World, svc *corev1.Service, revision rollout.Revision) error {
+	if svc == nil || revision == "" || svc.Spec.Selector[v1alpha1.LabelPodTemplateHash] == string(revision) {
+		return nil
+	}
+	meta := map[string]any{"resourceVersion": svc.ResourceVersion}
+	if svc.Annotations[v1alpha1.AnnotationManagedByRollouts] != w.Rollout.Name {
+		meta["annotations"] = map[string]string{v1alpha1.AnnotationManagedByRollouts: w.Rollout.Name}
+	}
+	body := map[string]any{
+		"metadata": meta,
+		"spec":     map[string]any{"selector": map[string]string{v1alpha1.LabelPodTemplateHash: string(revision)}},
+	}
+	return a.merge(ctx, &corev1.Service{ObjectMeta: svc.ObjectMeta}, body)
+}
+
+// ReleaseService takes the hash out of svc's selector and our annotation off
+// it, so that it selects the pods it did before a Rollout managed it.
+func (a *Applier) ReleaseService(ctx context.Context, svc *corev1.Service) error {
+	return a.merge(ctx, &corev1.Service{ObjectMeta: svc.ObjectMeta}, map[string]any{
+		"metadata": map[string]any{
+			"resourceVersion": svc.ResourceVersion,
+			"annotations":     map[string]any{v1alpha1.AnnotationManagedByRollouts: nil},
+		},
+		"spec": map[string]any{"selector": map[string]any{v1alpha1.LabelPodTemplateHash: nil}},
+	})
+}
+
+// merge sends body as a JSON merge patch for obj, whose metadata names it.
+func (a *Applier) merge(ctx context.Context, obj client.Object, body map[string]any) error {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("encode a patch: %w", err)
+	}
+	name := fmt.Sprintf("%T %s/%s", obj, obj.GetNamespace(), obj.GetName())
+	if err := a.Client.Patch(ctx, obj, client.RawPatch(types.MergePatchType, data)); err != nil {
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return fmt.Errorf("patch %s: %w", name, err)
+	}
+	return nil
+}
+
+func rfc3339(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UTC().Format(time.RFC3339)
+}

@@ -1,0 +1,138 @@
+// Copyright The Sluice Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apply
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"sluice.dev/sluice/api/v1alpha1"
+	"sluice.dev/sluice/internal/observe"
+	"sluice.dev/sluice/internal/rollout"
+)
+
+// startRun makes the analysis run that the committed status names.
+func (a *Applier) startRun(ctx context.Context, w *observe.World, plan *rollout.Plan, start rollout.StartRun) error {
+	canary := w.Rollout.Spec.Strategy.Canary
+	if canary == nil {
+		return nil
+	}
+	key, analysis := observe.Background, (*v1alpha1.RolloutAnalysis)(nil)
+	if start.Kind == rollout.RunKindStep {
+		if start.Step >= len(canary.Steps) {
+			return nil
+		}
+		key, analysis = start.Step, canary.Steps[start.Step].Analysis
+	} else if canary.Analysis != nil {
+		analysis = &canary.Analysis.RolloutAnalysis
+	}
+	spec := w.Analyses[key]
+	if spec == nil || analysis == nil {
+		return nil
+	}
+	run := newRun(w, plan, start, analysis)
+	run.Spec = *spec.DeepCopy()
+	// A name that is taken is found out by the next look: if it is not ours,
+	// another name is chosen.
+	if err := a.Client.Create(ctx, run); err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("create AnalysisRun %s/%s: %w", run.Namespace, run.Name, err)
+	}
+	return nil
+}
+
+func newRun(w *observe.World, plan *rollout.Plan, start rollout.StartRun, analysis *v1alpha1.RolloutAnalysis) *v1alpha1.AnalysisRun {
+	ro := w.Rollout
+	labels := map[string]string{}
+	if ro.Spec.Selector != nil {
+		maps.Copy(labels, ro.Spec.Selector.MatchLabels)
+	}
+	maps.Copy(labels, analysis.AnalysisRunMetadata.Labels)
+	labels[v1alpha1.LabelPodTemplateHash] = string(plan.Status.Current)
+	labels[v1alpha1.LabelRolloutType] = string(start.Kind)
+	if start.Kind == rollout.RunKindStep {
+		labels[v1alpha1.LabelStepIndex] = strconv.Itoa(start.Step)
+	}
+	if id := ro.Labels[v1alpha1.LabelControllerInstanceID]; id != "" {
+		labels[v1alpha1.LabelControllerInstanceID] = id
+	}
+	annotations := map[string]string{}
+	maps.Copy(annotations, analysis.AnalysisRunMetadata.Annotations)
+	annotations[v1alpha1.AnnotationRevision] = strconv.FormatInt(w.Snapshot.Pools[plan.Status.Current].Number, 10)
+	annotations[observe.AnnotationAttempt] = strconv.Itoa(int(plan.Status.Attempt))
+	return &v1alpha1.AnalysisRun{ObjectMeta: metav1.ObjectMeta{
+		Namespace: ro.Namespace, Name: start.Name, Labels: labels, Annotations: annotations,
+		OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(ro, v1alpha1.SchemeGroupVersion.WithKind("Rollout"))},
+	}}
+}
+
+// The annotations of a run that the controller ends, in the same write that
+// ends it: without them, a person did.
+const (
+	AnnotationTerminatedBy     = v1alpha1.SluicePrefix + "terminated-by"
+	AnnotationTerminatedReason = v1alpha1.SluicePrefix + "terminated-reason"
+)
+
+// stopRun ends a run that the rollout has moved on from.
+func (a *Applier) stopRun(ctx context.Context, w *observe.World, stop rollout.StopRun) error {
+	run := w.Runs[stop.Name]
+	if run == nil || run.Spec.Terminate || run.Status.Phase.Completed() {
+		return nil
+	}
+	return a.merge(ctx, &v1alpha1.AnalysisRun{ObjectMeta: metav1.ObjectMeta{Namespace: run.Namespace, Name: run.Name}}, map[string]any{
+		"metadata": map[string]any{"annotations": map[string]string{
+			AnnotationTerminatedBy: "controller", AnnotationTerminatedReason: stop.Why,
+		}},
+		"spec": map[string]any{"terminate": true},
+	})
+}
+
+// pruneRuns deletes the oldest runs that ended, beyond the limits of the spec.
+func (a *Applier) pruneRuns(ctx context.Context, w *observe.World, plan *rollout.Plan) error {
+	if w.Rollout.Status.Phase != v1alpha1.RolloutPhaseHealthy && w.Rollout.Status.Phase != v1alpha1.RolloutPhaseDegraded {
+		return nil
+	}
+	good, bad := v1alpha1.DefaultSuccessfulRunHistoryLimit, v1alpha1.DefaultUnsuccessfulRunHistoryLimit
+	if limits := w.Rollout.Spec.Analysis; limits != nil {
+		if limits.SuccessfulRunHistoryLimit != nil {
+			good = *limits.SuccessfulRunHistoryLimit
+		}
+		if limits.UnsuccessfulRunHistoryLimit != nil {
+			bad = *limits.UnsuccessfulRunHistoryLimit
+		}
+	}
+	runs := slices.SortedFunc(maps.Values(w.Runs), func(a, b *v1alpha1.AnalysisRun) int {
+		return cmp.Or(b.CreationTimestamp.Compare(a.CreationTimestamp.Time), cmp.Compare(b.Name, a.Name))
+	})
+	var errs []error
+	for _, run := range runs {
+		if !run.Status.Phase.Completed() || named(plan.Status.StepRun, run) || named(plan.Status.Background, run) {
+			continue
+		}
+		left := &bad
+		if run.Status.Phase == v1alpha1.AnalysisPhaseSuccessful {
+			left = &good
+		}
+		if *left--; *left >= 0 {
+			continue
+		}
+		gone := &v1alpha1.AnalysisRun{ObjectMeta: metav1.ObjectMeta{Namespace: run.Namespace, Name: run.Name}}
+		if err := a.Client.Delete(ctx, gone, client.Preconditions{UID: &run.UID}); client.IgnoreNotFound(err) != nil {
+			errs = append(errs, fmt.Errorf("delete AnalysisRun %s/%s: %w", run.Namespace, run.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func named(ref *rollout.RunRef, run *v1alpha1.AnalysisRun) bool {
+	return ref != nil && ref.Name == run.Name
+}

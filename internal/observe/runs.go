@@ -1,0 +1,181 @@
+// Copyright The Sluice Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package observe
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"sluice.dev/sluice/api/v1alpha1"
+	"sluice.dev/sluice/internal/analysis"
+	"sluice.dev/sluice/internal/rollout"
+)
+
+// AnnotationAttempt is the annotation of an analysis run that says which
+// attempt of its Rollout started it.
+const AnnotationAttempt = v1alpha1.SluicePrefix + "attempt"
+
+// runs reads the analysis runs that the rollout owns.
+func (o *Observer) runs(ctx context.Context, w *World) error {
+	ro := w.Rollout
+	var list v1alpha1.AnalysisRunList
+	err := o.Cached.List(ctx, &list, client.InNamespace(ro.Namespace),
+		client.MatchingFields{IndexOwner: string(ro.UID)}, client.UnsafeDisableDeepCopy)
+	if err != nil {
+		return fmt.Errorf("list the AnalysisRuns of Rollout %s/%s: %w", ro.Namespace, ro.Name, err)
+	}
+	w.Runs = make(map[string]*v1alpha1.AnalysisRun, len(list.Items))
+	w.Snapshot.RunNames = make(map[string]bool, len(list.Items))
+	for i := range list.Items {
+		run := &list.Items[i]
+		w.Runs[run.Name] = run
+		w.Snapshot.RunNames[run.Name] = true
+	}
+	st := &w.Snapshot.Status
+	if w.Snapshot.StepRun, err = o.run(ctx, w, st.StepRun); err != nil {
+		return err
+	}
+	w.Snapshot.Background, err = o.run(ctx, w, st.Background)
+	return err
+}
+
+// run describes the run that ref names, if this attempt started it.
+func (o *Observer) run(ctx context.Context, w *World, ref *rollout.RunRef) (*rollout.Run, error) {
+	if ref == nil {
+		return nil, nil
+	}
+	run, ok := w.Runs[ref.Name]
+	if !ok {
+		other := &v1alpha1.AnalysisRun{}
+		err := o.Cached.Get(ctx, client.ObjectKey{Namespace: w.Rollout.Namespace, Name: ref.Name}, other)
+		if err == nil { // somebody else's, in our way
+			w.Snapshot.RunNames[ref.Name] = true
+		}
+		return nil, client.IgnoreNotFound(err)
+	}
+	if !w.started(run) {
+		return nil, nil
+	}
+	return describe(run, w.Snapshot.Now), nil
+}
+
+// started reports whether this attempt of the rollout started run. A run of
+// another controller has no attempt on it and belongs to the first.
+func (w *World) started(run *v1alpha1.AnalysisRun) bool {
+	if !metav1.IsControlledBy(run, w.Rollout) {
+		return false
+	}
+	attempt, ok := run.Annotations[AnnotationAttempt]
+	if !ok {
+		return w.Snapshot.Status.Attempt <= 1
+	}
+	return attempt == strconv.Itoa(int(w.Snapshot.Status.Attempt))
+}
+
+// describe says of run what the rollout acts on.
+func describe(run *v1alpha1.AnalysisRun, now time.Time) *rollout.Run {
+	out := &rollout.Run{Name: run.Name, Phase: rollout.RunPhase(run.Status.Phase), Message: run.Status.Message}
+	if out.Phase == rollout.RunRecorded {
+		out.Phase = rollout.RunPending
+	}
+	out.GuardReady, out.GuardWhy = ready(run)
+	for i := range run.Status.MetricResults {
+		hold(out, &run.Status.MetricResults[i])
+	}
+	if out.Phase == rollout.RunFailed {
+		out.Verdict = blame(run, now)
+	}
+	out.Unfinished = unfinished(run)
+	return out
+}
+
+// ready reports whether every metric that decides has a success that stands on
+// data, and a conclusive reading last.
+func ready(run *v1alpha1.AnalysisRun) (ok bool, why string) {
+	results := run.Status.MetricResults
+	if len(results) < len(run.Spec.Metrics) {
+		return false, "not measured yet"
+	}
+	for i := range results {
+		r := &results[i]
+		if r.DryRun || r.Phase == v1alpha1.AnalysisPhaseSuccessful {
+			continue
+		}
+		memory := analysis.Decode(r.Metadata)
+		if int(r.Successful)-memory.Assumed < 1 {
+			return false, fmt.Sprintf("metric %q has no successful measurement yet", r.Name)
+		}
+		if memory.Last != analysis.Successful && memory.Last != analysis.Failed {
+			return false, fmt.Sprintf("the last measurement of metric %q is %s", r.Name, memory.Last)
+		}
+	}
+	return true, ""
+}
+
+// hold takes down the hold of one metric, if its time is up before the others'.
+func hold(out *rollout.Run, r *v1alpha1.MetricResult) {
+	if r.DryRun || r.Phase.Completed() {
+		return
+	}
+	until, err := time.Parse(time.RFC3339, r.Metadata[analysis.KeyHoldUntil])
+	if err != nil || !out.HoldUntil.IsZero() && !until.Before(out.HoldUntil) {
+		return
+	}
+	out.HoldUntil = until
+	out.Hold = fmt.Sprintf("analysis run %s holds: metric %q: %s", out.Name, r.Name, r.Message)
+}
+
+// blame returns the metric that a run failed for.
+func blame(run *v1alpha1.AnalysisRun, now time.Time) *rollout.Verdict {
+	v := &rollout.Verdict{Run: run.Name, Message: run.Status.Message, At: now}
+	for i := range run.Status.MetricResults {
+		r := &run.Status.MetricResults[i]
+		if r.DryRun || r.Phase != v1alpha1.AnalysisPhaseFailed {
+			continue
+		}
+		v.Metric, v.Failed = r.Name, r.Failed
+		if n := len(r.Measurements); n > 0 {
+			v.Value = r.Measurements[n-1].Value
+		}
+		break
+	}
+	return v
+}
+
+// unfinished reports whether a background run ended although one of its metrics
+// was to be measured for as long as the rollout lasts.
+func unfinished(run *v1alpha1.AnalysisRun) bool {
+	if run.Labels[v1alpha1.LabelRolloutType] != v1alpha1.RolloutTypeBackground || run.Spec.Terminate {
+		return false
+	}
+	if _, ours := run.Annotations[AnnotationAttempt]; ours || run.Status.Phase != v1alpha1.AnalysisPhaseSuccessful {
+		return false
+	}
+	for i := range run.Spec.Metrics {
+		if run.Spec.Metrics[i].Interval != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// template reads one analysis template.
+func (o *Observer) template(ctx context.Context, ns string, ref v1alpha1.AnalysisTemplateRef) (*v1alpha1.AnalysisTemplateSpec, error) {
+	if ref.ClusterScope {
+		t := &v1alpha1.ClusterAnalysisTemplate{}
+		err := o.Cached.Get(ctx, client.ObjectKey{Name: ref.TemplateName}, t)
+		return &t.Spec, err
+	}
+	t := &v1alpha1.AnalysisTemplate{}
+	err := o.Cached.Get(ctx, client.ObjectKey{Namespace: ns, Name: ref.TemplateName}, t)
+	return &t.Spec, err
+}
+
+func missing(err error) bool { return apierrors.IsNotFound(err) }
