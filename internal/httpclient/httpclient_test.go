@@ -77,6 +77,23 @@ func TestReadBodyStopsAtTheLimit(t *testing.T) {
 	}
 }
 
+type endless struct{ read int }
+
+func (e *endless) Read(p []byte) (int, error) {
+	e.read += len(p)
+	if e.read > 1<<20 {
+		return 0, errors.New("read on and on")
+	}
+	return len(p), nil
+}
+
+func TestReadBodyDoesNotReadOn(t *testing.T) {
+	t.Parallel()
+	if _, err := httpclient.ReadBody(&endless{}, 1000); !errors.Is(err, httpclient.ErrTooLarge) {
+		t.Errorf("got %v, want ErrTooLarge", err)
+	}
+}
+
 func TestRedact(t *testing.T) {
 	t.Parallel()
 	const key, short = `Ab/c"d+e`, "cafe"

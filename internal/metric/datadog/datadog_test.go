@@ -255,6 +255,26 @@ func TestWhatAnErrorSays(t *testing.T) {
 	}
 }
 
+func TestAKeyInAHeaderIsNotPassedOn(t *testing.T) {
+	t.Parallel()
+	for header, status := range map[string]int{"X-RateLimit-Name": 429, "X-RateLimit-Limit": 429, "X-RateLimit-Period": 429, "Location": 307} {
+		for _, before := range []int{0, 8, 40, 50, 80} {
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				w.Header().Set("X-RateLimit-Limit", "1")
+				w.Header().Set("X-RateLimit-Period", "1")
+				w.Header().Set(header, "http://"+strings.Repeat("x", before)+apiKey+"."+strings.ToUpper(appKey))
+				w.WriteHeader(status)
+			}))
+			_, err := open(t, keys(s.URL), v1alpha1.DatadogMetric{Query: "avg:x{*}"}).Measure(t.Context(), now)
+			s.Close()
+			if err == nil || strings.Contains(err.Error(), apiKey[:8]) || strings.Contains(err.Error(), strings.ToUpper(appKey[:8])) {
+				t.Errorf("%s after %d: got %v", header, before, err)
+			}
+		}
+	}
+}
+
 func TestV1(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
@@ -389,5 +409,39 @@ func TestAtMostAHundredGroupsAreKept(t *testing.T) {
 	}
 	if r.Notes["groups_truncated"] != "150" {
 		t.Errorf("truncated: %q, want 150", r.Notes["groups_truncated"])
+	}
+}
+
+func TestAProvenZeroOverridesTheFormulasColumn(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked, _ := io.ReadAll(r.Body)
+		if strings.Contains(string(asked), "by {"+hashTag+"}") {
+			_, _ = io.WriteString(w, `{"data":{"attributes":{"columns":[{"name":"`+hashTag+`","type":"group","values":[["N/A"],["old"]]},`+
+				`{"name":"query","type":"number","values":[null,3]}]}}}`)
+			return
+		}
+		_, _ = io.WriteString(w, `{"data":{"attributes":{"columns":[{"name":"errors / hits","type":"number","values":[7]},`+
+			`{"name":"errors","type":"number","values":[null]},{"name":"hits","type":"number","values":[50]}]}}}`)
+	}))
+	t.Cleanup(s.Close)
+	r, err := open(t, keys(s.URL), errorRate()).Measure(t.Context(), now)
+	if err != nil || r.Value != 0.0 || r.Notes["zero"] == "" {
+		t.Errorf("got %+v, %v; want 0 with a note", r, err)
+	}
+}
+
+func TestAGroupWithoutAnyDataHasNoValue(t *testing.T) {
+	t.Parallel()
+	config := errorRate()
+	config.Formula = "default_zero(errors) + default_zero(hits)"
+	r, err := open(t, canned(t, `{"data":{"attributes":{"columns":[{"name":"zone","type":"group","values":[["a"],["b"]]},`+
+		`{"name":"default_zero(errors) + default_zero(hits)","type":"number","values":[null,null]},`+
+		`{"name":"errors","type":"number","values":[1,null]},{"name":"hits","type":"number","values":[2,null]}]}}}`), config).Measure(t.Context(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]float64{3}, r.Value); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }

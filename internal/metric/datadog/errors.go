@@ -37,6 +37,12 @@ func (a asker) redact(text string) string {
 	return httpclient.Redact(text, a.creds.apiKey, a.creds.appKey)
 }
 
+// words makes what others say fit for a message. Keys go first: a text that is
+// cut short may end within one.
+func (a asker) words(text string, limit int) string {
+	return httpclient.Clean(a.redact(text), limit)
+}
+
 // unreachable is a request without an answer.
 func (a asker) unreachable(path string, err error) error {
 	if cause := waiting(err); cause != nil {
@@ -47,7 +53,7 @@ func (a asker) unreachable(path string, err error) error {
 		err = inURL.Err
 	}
 	e := a.errorf(metric.Unavailable, "%s could not be reached: %s", a.asked(path),
-		httpclient.Clean(a.redact(err.Error()), maxWords))
+		a.words(err.Error(), maxWords))
 	var dns *net.DNSError
 	if errors.As(err, &dns) && dns.IsNotFound {
 		e.Message += fmt.Sprintf("; likely cause: no such host, check address in %s", a.creds.origin)
@@ -87,7 +93,7 @@ func (a asker) cutOff(path string, err error) error {
 		return e
 	}
 	e := a.errorf(metric.Unavailable, "%s broke off in the middle of its answer: %s", a.asked(path),
-		httpclient.Clean(a.redact(err.Error()), maxWords))
+		a.words(err.Error(), maxWords))
 	e.Status = http.StatusOK
 	return e
 }
@@ -99,7 +105,7 @@ func (a asker) undecodable(path string, err error) error {
 	if _, ok := errors.AsType[answerError](err); ok {
 		class, what = metric.Misconfigured, "could not answer the query"
 	}
-	e := a.errorf(class, "%s %s: %s", a.asked(path), what, httpclient.Clean(a.redact(err.Error()), maxWords))
+	e := a.errorf(class, "%s %s: %s", a.asked(path), what, a.words(err.Error(), maxWords))
 	e.Status = http.StatusOK
 	return e
 }
@@ -109,13 +115,14 @@ func (a asker) refused(path string, resp *http.Response, body []byte) error {
 	class, cause := a.cause(resp)
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s answered %d %s", a.asked(path), resp.StatusCode, http.StatusText(resp.StatusCode))
-	if words := httpclient.Clean(a.redact(ownWords(body)), maxWords); words != "" {
+	if words := a.words(ownWords(body), maxWords); words != "" {
 		fmt.Fprintf(&b, ": %q", words)
 	}
 	if cause != "" {
-		b.WriteString("; " + a.redact(cause))
+		b.WriteString("; " + cause)
 	}
-	e := &metric.Error{Class: class, Status: resp.StatusCode, Message: b.String()}
+	e := a.errorf(class, "%s", b.String())
+	e.Status = resp.StatusCode
 	if class == metric.RateLimited {
 		e.RetryAfter = retryAfter(resp.Header)
 	}
@@ -133,12 +140,12 @@ func (a asker) cause(resp *http.Response) (metric.Class, string) {
 		return metric.Misconfigured, fmt.Sprintf("likely cause: %s is not a Datadog API (address in %s); it looks like %s or https://api.datadoghq.eu",
 			a.creds.site(), a.creds.origin, defaultAddress)
 	case status == http.StatusTooManyRequests:
-		return metric.RateLimited, limitWords(resp.Header)
+		return metric.RateLimited, a.limitWords(resp.Header)
 	case status == http.StatusRequestTimeout || status >= 500:
 		return metric.Unavailable, ""
 	case status >= 300 && status < 400:
 		return metric.Misconfigured, fmt.Sprintf("a redirect%s was not followed, because the keys are for %s only (address in %s)",
-			target(resp), a.creds.site(), a.creds.origin)
+			a.target(resp), a.creds.site(), a.creds.origin)
 	case status == http.StatusBadRequest:
 		return metric.Misconfigured, "the query itself is at fault; try it in Datadog's Metrics Explorer"
 	case status >= 400:
@@ -147,24 +154,24 @@ func (a asker) cause(resp *http.Response) (metric.Class, string) {
 	return metric.Malformed, ""
 }
 
-func target(resp *http.Response) string {
+func (a asker) target(resp *http.Response) string {
 	u, err := resp.Location()
 	if err != nil || u.Host == "" {
 		return ""
 	}
-	return " to " + httpclient.Clean(u.Host, 100)
+	return " to " + a.words(u.Host, 100)
 }
 
 // limitWords names the limit that was hit. It does not count the seconds: a
 // message should change when the state does.
-func limitWords(h http.Header) string {
+func (a asker) limitWords(h http.Header) string {
 	name, limit, period := h.Get("X-RateLimit-Name"), h.Get("X-RateLimit-Limit"), h.Get("X-RateLimit-Period")
 	words := "the rate limit"
 	if name != "" {
-		words += fmt.Sprintf(" %q", httpclient.Clean(name, 60))
+		words += fmt.Sprintf(" %q", a.words(name, 60))
 	}
 	if limit != "" && period != "" {
-		words += fmt.Sprintf(" of %s requests in %s seconds", httpclient.Clean(limit, 20), httpclient.Clean(period, 20))
+		words += fmt.Sprintf(" of %s requests in %s seconds", a.words(limit, 20), a.words(period, 20))
 	}
 	return words + " is used up; asked again when Datadog allows it"
 }

@@ -173,19 +173,12 @@ func (f *columns) row(row int) map[string]cell {
 	return env
 }
 
-// finish makes the reading, computing the formula where Datadog could not.
+// finish makes the reading.
 func (s *source) finish(f *columns, note string) metric.Reading {
 	if groupNote := f.fillGroups(); groupNote != "" {
 		note = strings.TrimPrefix(note+"; "+groupNote, "; ")
 	}
-	cells := f.formula.cells
-	if len(f.filled) > 0 && s.spec.tree != nil {
-		cells = make([]cell, f.table.rows())
-		for row := range cells {
-			cells[row] = s.spec.tree.eval(f.row(row))
-		}
-	}
-	r := reading(f.table, cells)
+	r := reading(f.table, f.results())
 	if note != "" {
 		if r.Notes == nil {
 			r.Notes = map[string]string{}
@@ -196,6 +189,22 @@ func (s *source) finish(f *columns, note string) metric.Reading {
 		r.NoData = f.noValue()
 	}
 	return r
+}
+
+// results are the formula's values: Datadog's own, or, where a query was taken
+// as zero or Datadog has none, what the queries' values make.
+func (f *columns) results() []cell {
+	if f.spec.tree == nil {
+		return f.formula.cells
+	}
+	cells := make([]cell, f.table.rows())
+	for row := range cells {
+		cells[row] = f.formula.at(row)
+		if f.anyAt(row) && (len(f.filled) > 0 || !cells[row].known()) {
+			cells[row] = f.spec.tree.eval(f.row(row))
+		}
+	}
+	return cells
 }
 
 // noValue says why a formula whose queries all have data has no value.

@@ -342,3 +342,23 @@ func TestGroupsOfAFormula(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
+
+func TestASilentQueryUnderDefaultZeroIsNotSaidToHaveData(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	scope := tags("checkout", "bbb")
+	scope["zone"] = "a"
+	s.Count(hits, scope, now.Add(ago), 100)
+	config := errorRate()
+	config.Formula = "default_zero(errors) / hits"
+	for name, q := range config.Queries {
+		config.Queries[name] = strings.Replace(q, "}.as_count", "} by {zone}.as_count", 1)
+	}
+	r, err := open(t, keys(s.URL()), config).Measure(t.Context(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"groups": `[{"tags":{"zone":"a"},"value":0}]`}, r.Notes); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
