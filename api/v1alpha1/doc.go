@@ -15,3 +15,6 @@
 // +kubebuilder:object:generate=true
 // +groupName=argoproj.io
 package v1alpha1
+
+//go:generate go tool controller-gen object:headerFile=../../hack/crdgen/header.txt paths=.
+//go:generate go run ../../hack/crdgen -in . -out ../../config/crd

@@ -42,7 +42,6 @@ const (
 	maxArgs           = 100
 	lenName           = 253
 	lenLabel          = 63
-	lenLabelKey       = 317
 	lenDuration       = 253
 	lenNumber         = 253
 )
@@ -92,24 +91,14 @@ func limits() []limit {
 		{rollout, ".spec.progressDeadlineSeconds", minimum(0)},
 		{rollout, ".spec.workloadRef.kind", oneOf("Deployment", "ReplicaSet", "PodTemplate")},
 		{rollout, ".spec.workloadRef.scaleDown", oneOf("", v1alpha1.ScaleDownNever, v1alpha1.ScaleDownOnSuccess, v1alpha1.ScaleDownProgressively)},
-		{rollout, ".spec.strategy.blueGreen.activeService", maxLength(lenName)},
-		{rollout, ".spec.strategy.blueGreen.previewService", maxLength(lenName)},
 		{rollout, ".spec.strategy.blueGreen.previewReplicaCount", minimum(0)},
 		{rollout, ".spec.strategy.blueGreen.antiAffinity.preferredDuringSchedulingIgnoredDuringExecution.weight", between(1, 100)},
 		{rollout, canary + ".antiAffinity.preferredDuringSchedulingIgnoredDuringExecution.weight", between(1, 100)},
-		{rollout, canary + ".canaryService", maxLength(lenName)},
-		{rollout, canary + ".stableService", maxLength(lenName)},
-		{rollout, canary + ".maxSurge", maxLength(lenNumber)},
-		{rollout, canary + ".maxUnavailable", maxLength(lenNumber)},
-		{rollout, ".spec.strategy.blueGreen.maxUnavailable", maxLength(lenNumber)},
-		{rollout, canary + ".pingPong.pingService", maxLength(lenName)},
-		{rollout, canary + ".pingPong.pongService", maxLength(lenName)},
 		{rollout, canary + ".replicaProgressThreshold.type", oneOf(string(v1alpha1.ProgressTypePercentage), string(v1alpha1.ProgressTypePods))},
 		{rollout, canary + ".replicaProgressThreshold.value", minimum(0)},
 		{rollout, canary + ".analysis.startingStep", minimum(0)},
 		{rollout, canary + ".trafficRouting.maxTrafficWeight", minimum(1)},
 		{rollout, canary + ".trafficRouting.managedRoutes", maxItems(maxRoutes)},
-		{rollout, canary + ".trafficRouting.managedRoutes[].name", maxLength(lenName)},
 		{rollout, canary + ".steps", maxItems(maxSteps)},
 		{rollout, steps + ".setWeight", minimum(0)},
 		{rollout, steps + ".pause.duration", maxLength(lenDuration)},
@@ -134,9 +123,6 @@ func limits() []limit {
 		{experiment, ".spec.progressDeadlineSeconds", minimum(0)},
 		{experiment, ".spec.analyses", maxItems(maxVersions)},
 		{experiment, ".spec.analyses[].name", maxLength(lenName)},
-		{experiment, ".spec.analyses[].args", maxItems(maxArgs)},
-		{experiment, ".spec.duration", maxLength(lenDuration)},
-		{analysis, ".spec.args", maxItems(maxArgs)},
 	}
 	for _, at := range []string{canary + ".analysis", steps + ".analysis", ".spec.strategy.blueGreen.prePromotionAnalysis", ".spec.strategy.blueGreen.postPromotionAnalysis"} {
 		all = append(all,
@@ -144,22 +130,19 @@ func limits() []limit {
 			limit{rollout, at + ".args[].valueFrom.podTemplateHashValue", oneOf(string(v1alpha1.Stable), string(v1alpha1.Latest))},
 		)
 	}
-	all = append(all, selectorLimits(rollout, ".spec.selector", ".spec.template")...)
-	all = append(all, selectorLimits(experiment, ".spec.templates[].selector", ".spec.templates[].template")...)
+	all = append(all, selectorLimits(rollout, ".spec.selector")...)
+	all = append(all, selectorLimits(experiment, ".spec.templates[].selector")...)
 	return append(all, metricLimits()...)
 }
 
 // selectorLimits bound what the rule "the selector matches the template" reads.
-func selectorLimits(kinds []string, selector, template string) []limit {
+func selectorLimits(kinds []string, selector string) []limit {
 	return []limit{
 		{kinds, selector + ".matchLabels", maxProperties(maxLabels)},
 		{kinds, selector + ".matchLabels{}", maxLength(lenLabel)},
 		{kinds, selector + ".matchExpressions", maxItems(maxLabels)},
-		{kinds, selector + ".matchExpressions[].key", maxLength(lenLabelKey)},
 		{kinds, selector + ".matchExpressions[].operator", oneOf("In", "NotIn", "Exists", "DoesNotExist")},
 		{kinds, selector + ".matchExpressions[].values", maxItems(maxLabels)},
-		{kinds, selector + ".matchExpressions[].values[]", maxLength(lenLabel)},
-		{kinds, template + ".metadata.labels{}", maxLength(lenLabel)},
 	}
 }
 
