@@ -4,6 +4,7 @@
 package podtemplate
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"time"
@@ -30,8 +31,19 @@ type Candidate struct {
 // Metadata are labels and annotations that come and go with the role of a
 // ReplicaSet (canary or stable), and are no part of its template.
 type Metadata struct {
-	Labels      map[string]string
-	Annotations map[string]string
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+// ParseMetadata reads what was added to a ReplicaSet's template from the
+// ReplicaSet's annotation v1alpha1.AnnotationEphemeralMetadata. Text that is no
+// such record, the empty text above all, says that nothing was.
+func ParseMetadata(text string) Metadata {
+	var out Metadata
+	if text == "" || json.Unmarshal([]byte(text), &out) != nil {
+		return Metadata{}
+	}
+	return out
 }
 
 // A Match says by what a Candidate was found.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 
 	"sluice.dev/sluice/internal/podtemplate"
@@ -100,5 +101,23 @@ func TestFind(t *testing.T) {
 				t.Errorf("Find: got %d by %q, want %d by %q", got, how, tc.want, tc.how)
 			}
 		})
+	}
+}
+
+func TestParseMetadata(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]podtemplate.Metadata{
+		"":                             {},
+		"{}":                           {},
+		"not JSON":                     {},
+		`{"labels":"wrong"}`:           {},
+		`{"labels":{"role":"canary"}}`: {Labels: map[string]string{"role": "canary"}},
+		`{"labels":{"a":"b"},"annotations":{"c":"d"}}`: {
+			Labels: map[string]string{"a": "b"}, Annotations: map[string]string{"c": "d"},
+		},
+	} {
+		if diff := cmp.Diff(want, podtemplate.ParseMetadata(text)); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", text, diff)
+		}
 	}
 }
