@@ -59,7 +59,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
+	defer func() { //nolint:contextcheck // it is taken down although ctx may have ended
 		o.Screen.Clear()
 		err = errors.Join(err, s.Down())
 	}()

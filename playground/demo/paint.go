@@ -12,6 +12,7 @@ import (
 	"sluice.dev/sluice/api/v1alpha1"
 	"sluice.dev/sluice/internal/view"
 	"sluice.dev/sluice/internal/view/text"
+
 	"sluice.dev/sluice/playground/demo/story"
 )
 
@@ -78,21 +79,18 @@ func headline(v view.Rollout) string {
 	if v.Step < len(v.Steps) {
 		step += " " + v.Steps[v.Step].Text
 	}
-	line := fmt.Sprintf("%3d %%  %-22s %-12s", v.ActualWeight, step, v.Phase)
+	parts := []string{fmt.Sprintf("%3d %%  %-22s %-12s", v.ActualWeight, step, v.Phase)}
 	for _, r := range v.Tree {
 		if !r.Current {
 			continue
 		}
 		for _, run := range r.Runs {
 			if run.Phase == v1alpha1.AnalysisPhaseRunning || run.Phase == v1alpha1.AnalysisPhaseFailed {
-				line += " " + verdicts(run)
+				parts = append(parts, verdicts(run))
 			}
 		}
 	}
-	if v.Message != "" {
-		line += " " + v.Message
-	}
-	return strings.TrimRight(line, " ")
+	return strings.TrimRight(strings.Join(append(parts, v.Message), " "), " ")
 }
 
 // verdicts are the last verdicts of a run's metrics in a few signs.

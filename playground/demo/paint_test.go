@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
 	"sluice.dev/sluice/api/v1alpha1"
 	"sluice.dev/sluice/internal/view"
 )
@@ -35,10 +34,14 @@ func TestHeadline(t *testing.T) {
 				Phase: v1alpha1.RolloutPhaseProgressing, Steps: steps, Step: 2, ActualWeight: 10, Message: "waiting",
 				Tree: []view.Revision{
 					{Number: 2, Current: true, Runs: []view.AnalysisRun{
-						{Kind: v1alpha1.RolloutTypeBackground, Phase: v1alpha1.AnalysisPhaseRunning,
-							Metrics: metrics(v1alpha1.AnalysisPhaseSuccessful, v1alpha1.AnalysisPhaseFailed)},
-						{Kind: v1alpha1.RolloutTypeStep, Phase: v1alpha1.AnalysisPhaseRunning,
-							Metrics: metrics(v1alpha1.AnalysisPhaseInconclusive, v1alpha1.AnalysisPhaseError, "")},
+						{
+							Kind: v1alpha1.RolloutTypeBackground, Phase: v1alpha1.AnalysisPhaseRunning,
+							Metrics: metrics(v1alpha1.AnalysisPhaseSuccessful, v1alpha1.AnalysisPhaseFailed),
+						},
+						{
+							Kind: v1alpha1.RolloutTypeStep, Phase: v1alpha1.AnalysisPhaseRunning,
+							Metrics: metrics(v1alpha1.AnalysisPhaseInconclusive, v1alpha1.AnalysisPhaseError, ""),
+						},
 					}},
 					{Number: 1, Runs: []view.AnalysisRun{{Phase: v1alpha1.AnalysisPhaseFailed}}},
 				},

@@ -129,7 +129,7 @@ func (m *Mesh) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	start := m.now()
-	ep, resp, err := m.send(r, dst)
+	ep, resp, err := m.send(r, dst) //nolint:bodyclose // copyResponse closes it
 	if err != nil {
 		if ep.Hash != "" {
 			m.measure(ep, start, http.StatusServiceUnavailable)

@@ -9,13 +9,12 @@ import (
 	"strings"
 	"sync/atomic"
 
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
-
-	corev1 "k8s.io/api/core/v1"
-
 	"sluice.dev/sluice/internal/cluster/nodes"
+
 	"sluice.dev/sluice/playground/pods"
 )
 

@@ -4,7 +4,6 @@
 package mesh
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,7 +39,7 @@ type Shift struct {
 func (s Shift) String() string {
 	parts := make([]string, 0, len(s.Weights))
 	for _, w := range s.Weights {
-		parts = append(parts, fmt.Sprint(w.Percent))
+		parts = append(parts, strconv.Itoa(w.Percent))
 	}
 	return strings.Join(parts, "/")
 }

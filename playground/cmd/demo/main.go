@@ -93,7 +93,7 @@ func parse(args []string) (demo.Options, error) {
 
 // size returns what measures the terminal, nil if there is none.
 func size(plain bool) func() (columns, lines int) {
-	fd := int(os.Stdout.Fd()) //nolint:gosec // a file descriptor fits
+	fd := int(os.Stdout.Fd())
 	if plain || !term.IsTerminal(fd) || os.Getenv("TERM") == "dumb" {
 		return nil
 	}

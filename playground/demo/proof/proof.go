@@ -131,7 +131,7 @@ func (l *Ledger) Table(columns int) string {
 func wrap(text string, limit int) []string {
 	var lines []string
 	line := ""
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > limit {
 			lines = append(lines, line)
 			line = ""

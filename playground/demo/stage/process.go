@@ -18,8 +18,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"sluice.dev/sluice/api/v1alpha1"
+
 	"sluice.dev/sluice/playground/demo/pace"
 )
 
@@ -112,7 +112,7 @@ func launchController(s *Stage) (*Process, error) {
 		return nil, fmt.Errorf("open the controller's log: %w", err)
 	}
 	defer func() { _ = log.Close() }()                                // the child has its own
-	cmd := exec.Command(filepath.Join(s.bin, "sluice"), "controller", //nolint:gosec,noctx // our own program; Down stops it
+	cmd := exec.Command(filepath.Join(s.bin, "sluice"), "controller", //nolint:noctx // it lives until Down stops it
 		"--kubeconfig="+s.Cluster.Kubeconfig(),
 		"--metricsPort=0", "--healthzPort=0",
 		"--analysis-error-backoff="+pace.Duration(errorBackoff, s.opts.Factor).String())
@@ -148,7 +148,7 @@ func waitForLeader(ctx context.Context, s *Stage) error {
 // Command is a command line as a person would type it, ready to run with the
 // demo's cluster and programs. The first word is looked up among them.
 func (s *Stage) Command(ctx context.Context, line ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, line[0]), line[1:]...) //nolint:gosec // our own programs
+	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, line[0]), line[1:]...)
 	cmd.Env = environment(s)
 	cmd.SysProcAttr = ownGroup()
 	cmd.WaitDelay = grace
@@ -157,7 +157,7 @@ func (s *Stage) Command(ctx context.Context, line ...string) *exec.Cmd {
 
 // Tail returns the last lines of a log.
 func Tail(path string) string {
-	f, err := os.Open(path) //nolint:gosec // a log of ours
+	f, err := os.Open(path)
 	if err != nil {
 		return err.Error()
 	}

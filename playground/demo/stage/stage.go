@@ -19,10 +19,10 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-
 	"sluice.dev/sluice/internal/cluster"
 	"sluice.dev/sluice/internal/cluster/nodes"
 	"sluice.dev/sluice/internal/metric/datadog/datadogtest"
+
 	"sluice.dev/sluice/playground/load"
 	"sluice.dev/sluice/playground/mesh"
 	"sluice.dev/sluice/playground/pods"
@@ -83,7 +83,7 @@ func Up(ctx context.Context, o Options) (*Stage, error) {
 		s.startCluster, s.install, s.startTraffic, s.startController,
 	} {
 		if err := step(ctx, life); err != nil {
-			return nil, errors.Join(err, s.Down())
+			return nil, errors.Join(err, s.Down()) //nolint:contextcheck // it is taken down although ctx may have ended
 		}
 	}
 	return s, nil

@@ -7,10 +7,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"sluice.dev/sluice/api/v1alpha1"
+
 	"sluice.dev/sluice/playground/demo/stage"
 )
 
@@ -77,7 +79,7 @@ func checkBreach(ctx context.Context, p *Play) {
 		value = m.Measurements[n-1].Value
 	}
 	msg := ro.Status.Message
-	told := strings.Contains(msg, errorRate) && strings.Contains(msg, fmt.Sprint(m.Failed)) && value != "" && mentions(msg, value)
+	told := strings.Contains(msg, errorRate) && strings.Contains(msg, strconv.Itoa(int(m.Failed))) && value != "" && mentions(msg, value)
 	p.Ledger.Check(8, told, "its message: %q", msg)
 	p.Ledger.Check(8, silent(ctx, p), "no request reached %s after the weights were back", p.release.hash)
 }

@@ -13,9 +13,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
 	"sluice.dev/sluice/api/v1alpha1"
 	"sluice.dev/sluice/internal/metric/datadog/datadogtest"
+
 	"sluice.dev/sluice/playground/demo/proof"
 	"sluice.dev/sluice/playground/demo/stage"
 	"sluice.dev/sluice/playground/demo/witness"
@@ -77,7 +77,7 @@ func (a *act) measured(rolloutType string, phase v1alpha1.AnalysisPhase, reading
 		Labels: map[string]string{mesh.HashLabel: "bbb", v1alpha1.LabelRolloutType: rolloutType},
 	}}
 	run.Status.Phase = phase
-	m := v1alpha1.MetricResult{Name: errorRate, Count: int32(len(readings))} //nolint:gosec // a handful
+	m := v1alpha1.MetricResult{Name: errorRate, Count: int32(len(readings))}
 	for _, r := range readings {
 		value, verdict, _ := strings.Cut(r, " ")
 		verdict, note, _ := strings.Cut(verdict, " ")

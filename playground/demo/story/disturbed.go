@@ -15,9 +15,9 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"sluice.dev/sluice/api/v1alpha1"
 	"sluice.dev/sluice/internal/metric/datadog/datadogtest"
+
 	"sluice.dev/sluice/playground/demo/stage"
 	"sluice.dev/sluice/playground/demo/witness"
 )
@@ -33,7 +33,7 @@ func disturbed(ctx context.Context, p *Play) error {
 		return err
 	}
 	err = p.await(ctx, 5*time.Minute, "the guard has a reading at 10 %", func(*v1alpha1.Rollout) bool {
-		return p.at("90/10") && count(p.readings(errorRate), phase(v1alpha1.AnalysisPhaseSuccessful)) > 0
+		return p.at("90/10") && count(p.readings(), phase(v1alpha1.AnalysisPhaseSuccessful)) > 0
 	})
 	if err != nil {
 		return err
@@ -49,12 +49,7 @@ func disturbed(ctx context.Context, p *Play) error {
 // rotate changes the Secret under the running release. (Row 3.)
 func rotate(ctx context.Context, p *Play) error {
 	pid := p.Stage.Controller().PID()
-	first := 0
-	for _, r := range p.Stage.Datadog.Requests() {
-		if r.Keys == stage.FirstKeys && r.Status == http.StatusOK {
-			first++
-		}
-	}
+	first, _ := answered(p, time.Time{}, stage.FirstKeys)
 	p.Ledger.Check(3, first > 0, "%d queries with the Secret's address, apiKey and appKey were answered", first)
 	p.Screen.Say("  the keys are rotated; the Secret now spells them api-key and app-key")
 	rotated := time.Now()
@@ -64,16 +59,7 @@ func rotate(ctx context.Context, p *Play) error {
 	since := time.Now()
 	fresh, refused := 0, 0
 	err := p.Witness.Await(ctx, "the new keys are used", p.limit(5*time.Minute), func() bool {
-		fresh, refused = 0, 0
-		for _, r := range p.Stage.Datadog.Requests() {
-			switch {
-			case r.Time.Before(since):
-			case r.Keys == stage.SecondKeys && r.Status == http.StatusOK:
-				fresh++
-			case r.Status != 0:
-				refused++
-			}
-		}
+		fresh, refused = answered(p, since, stage.SecondKeys)
 		return fresh >= 4
 	})
 	if err != nil {
@@ -83,6 +69,21 @@ func rotate(ctx context.Context, p *Play) error {
 	p.Ledger.Check(3, ok, "rotated at 10 %%: the next query, %.1f s later, used the new keys; %d answered, %d refused, and process %d still runs",
 		firstRequest(p, rotated).Seconds(), fresh, refused, pid)
 	return nil
+}
+
+// answered counts Datadog's answers since a moment: the good ones to the keys,
+// and all others.
+func answered(p *Play, since time.Time, keys datadogtest.Keys) (good, others int) {
+	for _, r := range p.Stage.Datadog.Requests() {
+		switch {
+		case r.Time.Before(since) || r.Status == 0:
+		case r.Keys == keys && r.Status == http.StatusOK:
+			good++
+		default:
+			others++
+		}
+	}
+	return good, others
 }
 
 // firstRequest is how long after the moment the next query with the new keys
@@ -105,7 +106,7 @@ func forbid(ctx context.Context, p *Play) error {
 	if err != nil {
 		return err
 	}
-	failed := count(p.readings(errorRate), after(since), phase(v1alpha1.AnalysisPhaseFailed))
+	failed := count(p.readings(), after(since), phase(v1alpha1.AnalysisPhaseFailed))
 	msg := errors[len(errors)-1].Message
 	site := strings.TrimPrefix(p.Stage.Datadog.URL(), "http://")
 	named := strings.Contains(msg, site) && strings.Contains(msg, "403") &&
@@ -139,7 +140,7 @@ func empty(ctx context.Context, p *Play) error {
 	p.Screen.Say("  Datadog answers again")
 	since = time.Now()
 	return p.await(ctx, 5*time.Minute, "the gate measures again", func(*v1alpha1.Rollout) bool {
-		return count(p.readings(errorRate), after(since), phase(v1alpha1.AnalysisPhaseSuccessful)) > 0
+		return count(p.readings(), after(since), phase(v1alpha1.AnalysisPhaseSuccessful)) > 0
 	})
 }
 
@@ -150,7 +151,7 @@ const enough = 3
 func readingsIn(ctx context.Context, p *Play, since time.Time, want v1alpha1.AnalysisPhase) ([]witness.Reading, error) {
 	var got []witness.Reading
 	err := p.await(ctx, 10*time.Minute, fmt.Sprintf("%d measurements are %s", enough, want), func(*v1alpha1.Rollout) bool {
-		got = slices.DeleteFunc(p.readings(errorRate), func(r witness.Reading) bool { return !r.Seen.After(since) || r.Phase != want })
+		got = slices.DeleteFunc(p.readings(), func(r witness.Reading) bool { return !r.Seen.After(since) || r.Phase != want })
 		return len(got) >= enough
 	})
 	return got, err

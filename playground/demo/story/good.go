@@ -12,6 +12,7 @@ import (
 
 	"sluice.dev/sluice/api/v1alpha1"
 	"sluice.dev/sluice/internal/metric/datadog/datadogtest"
+
 	"sluice.dev/sluice/playground/mesh"
 )
 
@@ -88,7 +89,7 @@ func asksWhetherItExists(queries map[string]string) bool {
 // checkSuccesses looks at what became of readings below the limit.
 func checkSuccesses(p *Play) {
 	below, other := 0, 0
-	for _, r := range p.readings(errorRate) {
+	for _, r := range p.readings() {
 		v, err := strconv.ParseFloat(r.Value, 64)
 		if err != nil || v >= 0.01 {
 			continue
@@ -103,7 +104,7 @@ func checkSuccesses(p *Play) {
 // checkSilence looks for readings of a canary without a single error.
 func checkSilence(p *Play) {
 	zero := 0
-	for _, r := range p.readings(errorRate) {
+	for _, r := range p.readings() {
 		for _, note := range r.Metadata {
 			if strings.Contains(note, "taken as 0") && r.Phase == v1alpha1.AnalysisPhaseSuccessful {
 				zero++

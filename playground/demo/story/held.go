@@ -37,7 +37,7 @@ func held(ctx context.Context, p *Play) error {
 // at whether it was held meanwhile. (Row 5.)
 func hold(ctx context.Context, p *Play) error {
 	err := p.await(ctx, 30*time.Minute, "the gate has had six readings in the band", func(ro *v1alpha1.Rollout) bool {
-		n := count(p.readings(errorRate), kind(v1alpha1.RolloutTypeStep), phase(v1alpha1.AnalysisPhaseInconclusive))
+		n := count(p.readings(), kind(v1alpha1.RolloutTypeStep), phase(v1alpha1.AnalysisPhaseInconclusive))
 		return n >= inBand || ro.Status.Abort
 	})
 	if err != nil {
@@ -95,7 +95,7 @@ func worse(ctx context.Context, p *Play) error {
 	p.Ledger.Check(5, run != nil && m.Inconclusive >= inBand,
 		"release %d: it worsened, and the same run Failed after %d readings in the band", p.release.number, m.Inconclusive)
 	failures := 0
-	for _, r := range p.readings(errorRate) {
+	for _, r := range p.readings() {
 		if run != nil && r.Run == run.Name && r.Phase == v1alpha1.AnalysisPhaseFailed {
 			failures++
 		}
@@ -140,7 +140,7 @@ func checkGuard(p *Play) {
 		}
 	}
 	before, bad := 0, 0
-	for _, r := range p.readings(errorRate) {
+	for _, r := range p.readings() {
 		switch {
 		case run == nil || r.Run != run.Name:
 		case r.Seen.Before(half):

@@ -12,10 +12,12 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 
 	"sluice.dev/sluice/api/v1alpha1"
+
 	"sluice.dev/sluice/playground/demo/pace"
 	"sluice.dev/sluice/playground/demo/proof"
 	"sluice.dev/sluice/playground/demo/screen"
@@ -122,7 +124,7 @@ func (p *Play) begin(tag, title string, rows ...int) {
 func rowsText(rows []int) string {
 	texts := make([]string, 0, len(rows))
 	for _, r := range rows {
-		texts = append(texts, fmt.Sprint(r))
+		texts = append(texts, strconv.Itoa(r))
 	}
 	if len(texts) == 1 {
 		return "row " + texts[0]
@@ -170,11 +172,11 @@ func (p *Play) at(weights string) bool {
 	return len(w) > 0 && w[len(w)-1] == weights
 }
 
-// readings are the release's measurements of a metric so far.
-func (p *Play) readings(metric string) []witness.Reading {
+// readings are the release's measurements of the error rate so far.
+func (p *Play) readings() []witness.Reading {
 	var out []witness.Reading
 	for _, r := range p.Witness.Readings(p.release.since) {
-		if r.Metric == metric && r.Hash == p.release.hash {
+		if r.Metric == errorRate && r.Hash == p.release.hash {
 			out = append(out, r)
 		}
 	}

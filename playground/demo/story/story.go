@@ -117,7 +117,7 @@ func first(ctx context.Context, p *Play) error {
 // Datadog has heard of errors at all: a count that nobody ever sent cannot be
 // told from one that is zero.
 func warmUp(ctx context.Context, p *Play) error {
-	p.Stage.Open()
+	p.Stage.Open() //nolint:contextcheck // users stay until the stage is taken down
 	began := time.Now()
 	hash := p.Witness.Rollout().Status.StableRS
 	err := p.Witness.Await(ctx, "a healthy version has an error by chance", 2*time.Minute, func() bool {

@@ -11,8 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"sluice.dev/sluice/api/v1alpha1"
+
 	"sluice.dev/sluice/playground/demo/witness"
 )
 
@@ -30,7 +30,7 @@ func run(values ...string) *v1alpha1.AnalysisRun {
 		Namespace: "payments", Name: "checkout-aaa-2",
 		Labels: map[string]string{v1alpha1.LabelPodTemplateHash: "aaa", v1alpha1.LabelRolloutType: "Background"},
 	}}
-	res := v1alpha1.MetricResult{Name: "error-rate", Count: int32(len(values))} //nolint:gosec // a handful
+	res := v1alpha1.MetricResult{Name: "error-rate", Count: int32(len(values))}
 	for _, v := range values[max(0, len(values)-2):] {
 		res.Measurements = append(res.Measurements, v1alpha1.Measurement{Phase: v1alpha1.AnalysisPhaseSuccessful, Value: v})
 	}
@@ -109,8 +109,7 @@ func TestAwait(t *testing.T) {
 		w := witness.New("payments", "checkout")
 		w.See(rollout(v1alpha1.RolloutPhaseDegraded, 2), false)
 		err := w.Await(t.Context(), "it is Healthy", time.Millisecond, func() bool { return false })
-		var late *witness.TimeoutError
-		if !errors.As(err, &late) {
+		if _, ok := errors.AsType[*witness.TimeoutError](err); !ok {
 			t.Fatalf("Await = %v, want a TimeoutError", err)
 		}
 		const want = `after 1ms it was still not seen that it is Healthy; the Rollout is "Degraded" at step 2`
