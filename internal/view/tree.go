@@ -209,11 +209,21 @@ func weightOf(ro *v1alpha1.Rollout, hash string) int32 {
 	case settled(ro) && hash == ro.Status.StableRS:
 		return -1
 	case w.Canary.PodTemplateHash == hash:
-		return w.Canary.Weight
+		return percent(ro, w.Canary.Weight)
 	case w.Stable.PodTemplateHash == hash:
-		return w.Stable.Weight
+		return percent(ro, w.Stable.Weight)
 	}
 	return -1
+}
+
+// percent is a weight in percent: a router may count to something else than
+// 100.
+func percent(ro *v1alpha1.Rollout, weight int32) int32 {
+	full := ro.Spec.Strategy.Canary.TrafficRouting.MaxTrafficWeight
+	if full == nil || *full <= 0 {
+		return weight
+	}
+	return int32(int64(weight) * 100 / int64(*full))
 }
 
 func podsOf(owner types.UID, pods []corev1.Pod, now time.Time) []Pod {

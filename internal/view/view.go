@@ -55,7 +55,8 @@ type Rollout struct {
 	Steps []Step `json:"steps,omitempty"`
 	Step  int    `json:"step"`
 	// SetWeight is the weight the canary was given by its steps, and
-	// ActualWeight the one it has, in percent.
+	// ActualWeight the one it has, both as the router counts: in percent, unless
+	// maxTrafficWeight says otherwise.
 	SetWeight    int32 `json:"setWeight"`
 	ActualWeight int32 `json:"actualWeight"`
 
