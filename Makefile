@@ -26,7 +26,7 @@ help: ## Show this help
 .PHONY: build
 build: ## Build bin/sluice, and bin/kubectl-argo-rollouts as another name of it
 	@echo "building bin/sluice" >&2
-	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sluice ./cmd/sluice
+	@$(GO) build -ldflags '$(LDFLAGS)' -o bin/sluice ./cmd/sluice
 	@ln -sf sluice bin/kubectl-argo-rollouts
 
 .PHONY: controlplane
@@ -37,7 +37,7 @@ controlplane: ## Build etcd and Kubernetes into the cache; print the folder
 demo: build ## Run the guide's four releases on a real API server (ARGS="--keep", "--pace real")
 	@dir="$$($(GO) run ./hack/controlplane | tail -n 1)"; \
 	echo "building the demo" >&2; \
-	cd playground && $(GO) build -trimpath -o ../bin/sluice-demo ./cmd/demo && cd .. && \
+	cd playground && $(GO) build -o ../bin/sluice-demo ./cmd/demo && cd .. && \
 	exec ./bin/sluice-demo --controlplane "$$dir" --sluice ./bin/sluice $(ARGS)
 
 .PHONY: test
@@ -70,7 +70,7 @@ test-full: test ## Run the long runs too: random kills, deep fuzzing and the hea
 .PHONY: bench
 bench: build ## Measure aborts, many canaries at once and idling (PEER=/path/to/other/controller)
 	@dir="$$($(GO) run ./hack/controlplane | tail -n 1)"; \
-	cd playground && $(GO) build -trimpath -o ../bin/sluice-bench ./cmd/bench && cd .. && \
+	cd playground && $(GO) build -o ../bin/sluice-bench ./cmd/bench && cd .. && \
 	exec ./bin/sluice-bench --controlplane "$$dir" --sluice ./bin/sluice --peer "$${PEER:-}" $(ARGS)
 
 .PHONY: generate
