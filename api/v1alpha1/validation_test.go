@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+
 	"sluice.dev/sluice/api/v1alpha1"
 )
 
@@ -92,4 +94,27 @@ func firstComment(t *testing.T, name string) string {
 		t.Fatalf("%s: the first line must be a comment that says what the message contains", name)
 	}
 	return text
+}
+
+// TestEveryRuleIsTried looks for rules that no manifest of testdata/bad breaks.
+func TestEveryRuleIsTried(t *testing.T) {
+	t.Parallel()
+	var errs strings.Builder
+	for _, file := range glob(t, "testdata/bad/*.yaml", 60) {
+		obj := readObjects(t, file)[0]
+		if err := admissionOf(t, obj.GetKind()).create(obj); err != nil {
+			errs.WriteString(err.Error())
+		}
+	}
+	// Nothing that is created breaks the rule about changes.
+	errs.WriteString("selector cannot be changed")
+	for _, crd := range loadCRDs(t) {
+		walk(crd, func(path string, s *apiextensionsv1.JSONSchemaProps, _ bool) {
+			for _, rule := range s.XValidations {
+				if !strings.Contains(errs.String(), rule.Message) {
+					t.Errorf("%s %s: no manifest in testdata/bad breaks the rule %q", crd.Spec.Names.Kind, path, rule.Message)
+				}
+			}
+		})
+	}
 }

@@ -49,12 +49,12 @@ func canaryServiceRules() []rule {
 		},
 		{
 			kinds: rollout, path: canaryPath + ".pingPong", field: ".pingService",
-			expr:    `size(self.pingService) > 0 && size(self.pongService) > 0`,
+			expr:    `has(self.pingService) && size(self.pingService) > 0 && has(self.pongService) && size(self.pongService) > 0`,
 			message: "pingService and pongService must both name a Service",
 		},
 		{
 			kinds: rollout, path: canaryPath + ".pingPong", field: ".pongService",
-			expr:    `self.pingService != self.pongService`,
+			expr:    `!has(self.pingService) || !has(self.pongService) || self.pingService != self.pongService`,
 			message: "pongService must not be the same Service as pingService",
 		},
 		{
@@ -95,7 +95,7 @@ func canarySizeRules() []rule {
 		},
 		{
 			kinds: rollout, path: canaryPath + ".replicaProgressThreshold", field: ".value",
-			expr:    `self.type != 'Percent' || self.value <= 100`,
+			expr:    `!has(self.type) || !has(self.value) || self.type != 'Percent' || self.value <= 100`,
 			message: "replicaProgressThreshold.value must be at most 100 when type is Percent",
 		},
 	}
@@ -110,7 +110,7 @@ func canaryStepRules() []rule {
 	listed := func(step string) string {
 		return `!has(self.steps) || !has(self.trafficRouting) || self.steps.all(s, !has(s.` + step + `)
 			|| (has(self.trafficRouting.managedRoutes)
-			&& self.trafficRouting.managedRoutes.exists(m, has(s.` + step + `.name) && m.name == s.` + step + `.name)))`
+			&& self.trafficRouting.managedRoutes.exists(m, has(s.` + step + `.name) && has(m.name) && m.name == s.` + step + `.name)))`
 	}
 	return []rule{
 		{
@@ -150,14 +150,14 @@ func canaryStepRules() []rule {
 			kinds: rollout, path: canaryPath, field: ".steps", tolerant: true,
 			expr: `!has(self.steps) || !has(self.trafficRouting) || !has(self.trafficRouting.alb)
 				|| self.steps.all(s, !has(s.setHeaderRoute) || !has(s.setHeaderRoute.match)
-				|| s.setHeaderRoute.match.all(m, has(m.headerValue.exact)))`,
+				|| s.setHeaderRoute.match.all(m, has(m.headerValue) && has(m.headerValue.exact)))`,
 			message: "setHeaderRoute with alb can only match headerValue.exact",
 		},
 		{
 			kinds: rollout, path: canaryPath, field: ".steps", tolerant: true,
 			expr: `!has(self.steps) || (` + routed + `(has(self.trafficRouting.istio) || has(self.trafficRouting.alb)
 				|| has(self.trafficRouting.smi) || has(self.trafficRouting.plugins)))
-				|| self.steps.all(s, !has(s.experiment) || s.experiment.templates.all(t, !has(t.weight)))`,
+				|| self.steps.all(s, !has(s.experiment) || !has(s.experiment.templates) || s.experiment.templates.all(t, !has(t.weight)))`,
 			message: "the weight of an experiment's template needs trafficRouting by istio, alb, smi or a plugin",
 		},
 	}
@@ -194,7 +194,7 @@ func routingRules() []rule {
 		},
 		{
 			kinds: rollout, path: routingPath + ".alb.stickinessConfig", field: ".durationSeconds",
-			expr:    `!self.enabled || (self.durationSeconds >= 1 && self.durationSeconds <= 604800)`,
+			expr:    `!has(self.enabled) || !self.enabled || (has(self.durationSeconds) && self.durationSeconds >= 1 && self.durationSeconds <= 604800)`,
 			message: "durationSeconds must be between 1 and 604800",
 		},
 	}

@@ -20,7 +20,7 @@ func experimentRules() []rule {
 			},
 			{
 				kinds: experiment, path: ".spec", field: ".progressDeadlineSeconds", tolerant: true,
-				expr: `self.templates.all(t, !has(t.minReadySeconds)
+				expr: `!has(self.templates) || self.templates.all(t, !has(t.minReadySeconds)
 					|| t.minReadySeconds <= (has(self.progressDeadlineSeconds) ? self.progressDeadlineSeconds : 600))`,
 				message: "progressDeadlineSeconds (600 unless set) cannot be less than a template's minReadySeconds",
 			},
@@ -31,11 +31,11 @@ func experimentRules() []rule {
 			},
 			{
 				kinds: experiment, path: version, field: ".template",
-				expr:    `has(self.template.spec) && size(self.template.spec.containers) > 0`,
+				expr:    `has(self.template) && has(self.template.spec) && has(self.template.spec.containers) && size(self.template.spec.containers) > 0`,
 				message: "template must have at least one container",
 			},
 		},
-		selectorRules(experiment, version, "", false),
+		selectorRules(experiment, version, "!has(self.selector) || ", false),
 		replicaSetRules(experiment, version+".template.spec"),
 	)
 }

@@ -23,13 +23,13 @@ func rolloutRules() []rule {
 			{
 				kinds: rollout, path: ".spec", field: ".template", tolerant: true,
 				expr: `has(self.workloadRef) || (has(self.template) && has(self.template.spec)
-					&& size(self.template.spec.containers) > 0)`,
+					&& has(self.template.spec.containers) && size(self.template.spec.containers) > 0)`,
 				message: "template with at least one container is required unless workloadRef is set",
 			},
 			{
 				kinds: rollout, path: ".spec", field: ".template", tolerant: true,
 				expr: `!has(self.workloadRef) || !has(self.template) ||
-					!((has(self.template.spec) && size(self.template.spec.containers) > 0)
+					!((has(self.template.spec) && has(self.template.spec.containers) && size(self.template.spec.containers) > 0)
 					|| (has(self.template.metadata) && has(self.template.metadata.labels) && size(self.template.metadata.labels) > 0)
 					|| (has(self.template.metadata) && has(self.template.metadata.annotations) && size(self.template.metadata.annotations) > 0))`,
 				message: "template must be left out when workloadRef is set",
@@ -63,12 +63,12 @@ func rolloutRules() []rule {
 			},
 			{
 				kinds: rollout, path: blueGreen, field: ".activeService", tolerant: true,
-				expr:    `size(self.activeService) > 0`,
+				expr:    `has(self.activeService) && size(self.activeService) > 0`,
 				message: "activeService must name a Service",
 			},
 			{
 				kinds: rollout, path: blueGreen, field: ".previewService", tolerant: true,
-				expr:    `!has(self.previewService) || self.previewService != self.activeService`,
+				expr:    `!has(self.previewService) || !has(self.activeService) || self.previewService != self.activeService`,
 				message: "previewService must not be the same Service as activeService",
 			},
 			percentRule(rollout, blueGreen+".maxUnavailable"),

@@ -15,6 +15,9 @@ import (
 
 // A rule is an expression that must hold for a node. It refuses only what Argo
 // Rollouts refuses too, or what never does what it says there.
+//
+// It asks with has() even for required fields: an expression that fails to
+// evaluate blocks every write to an object that was stored without them.
 type rule struct {
 	kinds []string
 	path  string
@@ -114,7 +117,7 @@ func percentRule(kinds []string, path string) rule {
 func uniqueRule(kinds []string, path string) rule {
 	return rule{
 		kinds: kinds, path: path,
-		expr:    `self.all(a, self.exists_one(b, b.name == a.name))`,
+		expr:    `self.all(a, !has(a.name) || self.exists_one(b, has(b.name) && b.name == a.name))`,
 		message: "the names of " + name(path) + " must differ",
 	}
 }
@@ -126,13 +129,14 @@ func selectorRules(kinds []string, path, guard string, tolerant bool) []rule {
 	byLabels := func(owner string) string {
 		labels := owner + ".template.metadata.labels"
 		return guard + `!has(self.selector.matchLabels) || self.selector.matchLabels.all(k,
-			has(` + owner + `.template.metadata) && has(` + labels + `) && k in ` + labels + `
+			has(` + owner + `.template) && has(` + owner + `.template.metadata) && has(` + labels + `) && k in ` + labels + `
 			&& self.selector.matchLabels[k] == ` + labels + `[k])`
 	}
 	byExpressions := func(owner string) string {
 		labels := owner + ".template.metadata.labels"
 		return guard + `!has(self.selector.matchExpressions) || self.selector.matchExpressions.all(e,
-			(has(` + owner + `.template.metadata) && has(` + labels + `) && e.key in ` + labels + `)
+			!has(e.key) || !has(e.operator) ? false :
+			(has(` + owner + `.template) && has(` + owner + `.template.metadata) && has(` + labels + `) && e.key in ` + labels + `)
 			? (e.operator == 'Exists'
 				|| (e.operator == 'In' && has(e.values) && ` + labels + `[e.key] in e.values)
 				|| (e.operator == 'NotIn' && has(e.values) && !(` + labels + `[e.key] in e.values)))
