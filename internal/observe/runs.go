@@ -6,6 +6,8 @@ package observe
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -43,7 +45,21 @@ func (o *Observer) runs(ctx context.Context, w *World) error {
 		return err
 	}
 	w.Snapshot.Background, err = o.run(ctx, w, st.Background)
+	w.strays()
 	return err
+}
+
+// strays finds the runs that still measure and that the status names no more.
+func (w *World) strays() {
+	st := &w.Snapshot.Status
+	for _, name := range slices.Sorted(maps.Keys(w.Runs)) {
+		run := w.Runs[name]
+		if run.Spec.Terminate || run.Status.Phase.Completed() || !metav1.IsControlledBy(run, w.Rollout) ||
+			st.StepRun != nil && st.StepRun.Name == name || st.Background != nil && st.Background.Name == name {
+			continue
+		}
+		w.Snapshot.Strays = append(w.Snapshot.Strays, name)
+	}
 }
 
 // run describes the run that ref names, if this attempt started it.

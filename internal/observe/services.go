@@ -68,13 +68,14 @@ func (o *Observer) service(ctx context.Context, w *World, name, field string) (*
 
 // endpoints looks at what the stable Service's endpoints are, at the one moment
 // when that matters: the stable revision has just become another, and the
-// weights are to go back to the stable destination.
+// weights are to go back to the stable destination, also when a new template
+// has come meanwhile.
 func (o *Observer) endpoints(ctx context.Context, w *World) error {
 	s := &w.Snapshot
 	if s.Router == nil || w.Stable == nil || s.Router.Weights.Canary == 0 {
 		return nil
 	}
-	if s.Status.Current != s.Status.Stable || s.Services.Stable != s.Status.Stable {
+	if s.Services.Stable != s.Status.Stable || s.Services.Canary != s.Status.Stable && s.Status.Current != s.Status.Stable {
 		return nil
 	}
 	var list discoveryv1.EndpointSliceList
