@@ -226,8 +226,11 @@ func anyTemplate() *rapid.Generator[*corev1.PodTemplateSpec] {
 		out.Spec.InitContainers = rapid.SliceOfN(anyContainer(), 0, 2).Draw(t, "init")
 		out.Spec.Volumes = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) corev1.Volume {
 			return corev1.Volume{Name: "v", VolumeSource: rapid.SampledFrom([]corev1.VolumeSource{
-				{}, {Secret: &corev1.SecretVolumeSource{}}, {HostPath: &corev1.HostPathVolumeSource{}},
-				{AzureDisk: &corev1.AzureDiskVolumeSource{}}, {Projected: &corev1.ProjectedVolumeSource{
+				{},
+				{Secret: &corev1.SecretVolumeSource{}},
+				{HostPath: &corev1.HostPathVolumeSource{}},
+				{AzureDisk: &corev1.AzureDiskVolumeSource{}},
+				{Projected: &corev1.ProjectedVolumeSource{
 					Sources: []corev1.VolumeProjection{{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{}}},
 				}},
 			}).Draw(t, "source")}

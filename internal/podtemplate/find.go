@@ -87,27 +87,38 @@ type Wanted struct {
 // carries both our hash and the current one is taken at its word, so a pass in
 // which nothing changed costs no comparison.
 func Find(want Wanted, candidates []Candidate) (int, Match) {
-	best, how := -1, None
-	for i := range candidates {
-		if c := &candidates[i]; want.settled(c) && (best < 0 || newer(c, &candidates[best])) {
-			best, how = i, ByCurrent
+	if i := surest(candidates, func(c *Candidate) int {
+		if want.settled(c) {
+			return rank[ByCurrent]
 		}
-	}
-	if best >= 0 {
-		return best, how
+		return rank[None]
+	}); i >= 0 {
+		return i, ByCurrent
 	}
 	target := canonical(want.Template)
+	how := make(map[*Candidate]Match, len(candidates))
+	i := surest(candidates, func(c *Candidate) int {
+		how[c] = want.match(c, target)
+		return rank[how[c]]
+	})
+	if i < 0 {
+		return -1, None
+	}
+	return i, how[&candidates[i]]
+}
+
+// surest is the index of the candidate of the highest rank above that of None,
+// the newest among equals, or -1.
+func surest(candidates []Candidate, rankOf func(*Candidate) int) int {
+	best, top := -1, rank[None]
 	for i := range candidates {
 		c := &candidates[i]
-		match := want.match(c, target)
-		if match == None || rank[match] < rank[how] {
-			continue
-		}
-		if best < 0 || rank[match] > rank[how] || newer(c, &candidates[best]) {
-			best, how = i, match
+		r := rankOf(c)
+		if r > top || r == top && best >= 0 && newer(c, &candidates[best]) {
+			best, top = i, r
 		}
 	}
-	return best, how
+	return best
 }
 
 // rank orders matches; a surer match has a greater rank.

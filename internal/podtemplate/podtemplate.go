@@ -52,7 +52,7 @@ const safe = "bcdfghjklmnpqrstvwxz2456789"
 // replaced by one of the safe alphabet.
 func encode(doc []byte) string {
 	h := fnv.New32a()
-	h.Write(doc)
+	_, _ = h.Write(doc) // never fails
 	out := fmt.Appendf(nil, "%d", h.Sum32())
 	for i, c := range out {
 		out[i] = safe[int(c)%len(safe)]

@@ -216,8 +216,13 @@ func TestNextInEveryWorld(t *testing.T) {
 		replicas, surge, unavailable int32
 		weights                      []int32
 	}{
-		{1, 1, 0, []int32{50, 0}}, {1, 0, 1, []int32{100, 0}}, {2, 1, 0, []int32{50, 100}},
-		{3, 1, 1, []int32{34, 0}}, {3, 0, 1, []int32{50, 100}}, {4, 1, 1, []int32{50, 0}}, {4, 2, 0, []int32{75, 25}},
+		{1, 1, 0, []int32{50, 0}},
+		{1, 0, 1, []int32{100, 0}},
+		{2, 1, 0, []int32{50, 100}},
+		{3, 1, 1, []int32{34, 0}},
+		{3, 0, 1, []int32{50, 100}},
+		{4, 1, 1, []int32{50, 0}},
+		{4, 2, 0, []int32{75, 25}},
 	} {
 		t.Run(fmt.Sprintf("%d+%d-%d", tc.replicas, tc.surge, tc.unavailable), func(t *testing.T) {
 			t.Parallel()

@@ -21,8 +21,9 @@ import (
 
 // Where the fields that problems name are in a Rollout.
 const (
-	atCanary = "spec.strategy.canary"
-	atIstio  = atCanary + ".trafficRouting.istio"
+	atCanary   = "spec.strategy.canary"
+	istioField = ".trafficRouting.istio"
+	atIstio    = atCanary + istioField
 )
 
 // DefaultVersion is the version of Istio's API that is used unless the
@@ -88,30 +89,24 @@ func New(config Config) (traffic.Router, error) {
 // problems are the faults of c that can be seen without its VirtualServices.
 func (c Config) problems() []error {
 	var errs []error
-	add := func(field, message string) {
-		errs = append(errs, &traffic.Problem{Message: message, Field: field})
+	add := func(wrong bool, field, message string) {
+		if wrong {
+			errs = append(errs, &traffic.Problem{Message: message, Field: atCanary + field})
+		}
 	}
-	switch {
-	case c.Routing == nil:
-		add(atIstio, "no VirtualService is named")
-	case c.Routing.VirtualService == nil && len(c.Routing.VirtualServices) == 0:
-		add(atIstio, "either virtualService or virtualServices must be set")
-	case c.Routing.VirtualService != nil && len(c.Routing.VirtualServices) > 0:
-		add(atIstio, "only one of virtualService and virtualServices can be set")
-	}
-	if c.Routing != nil && c.Routing.DestinationRule != nil {
-		add(atIstio+".destinationRule", "splitting by the subsets of a DestinationRule is not supported; "+
+	if r := c.Routing; r == nil {
+		add(true, istioField, "no VirtualService is named")
+	} else {
+		one, many := r.VirtualService != nil, len(r.VirtualServices) > 0
+		add(!one && !many, istioField, "either virtualService or virtualServices must be set")
+		add(one && many, istioField, "only one of virtualService and virtualServices can be set")
+		add(r.DestinationRule != nil, istioField+".destinationRule", "splitting by the subsets of a DestinationRule is not supported; "+
 			"give the stable and the canary version a Service each and split between their hosts")
 	}
-	if c.StableService == "" {
-		add(atCanary+".stableService", "the stable Service must be named")
-	}
-	if c.CanaryService == "" {
-		add(atCanary+".canaryService", "the canary Service must be named")
-	}
-	if c.CanaryService != "" && c.CanaryService == c.StableService {
-		add(atCanary+".canaryService", fmt.Sprintf("the canary and the stable Service are both %q; traffic cannot be split between them", c.CanaryService))
-	}
+	add(c.StableService == "", ".stableService", "the stable Service must be named")
+	add(c.CanaryService == "", ".canaryService", "the canary Service must be named")
+	add(c.CanaryService != "" && c.CanaryService == c.StableService, ".canaryService",
+		fmt.Sprintf("the canary and the stable Service are both %q; traffic cannot be split between them", c.CanaryService))
 	return errs
 }
 
