@@ -5,7 +5,6 @@ package act
 
 import (
 	"encoding/json"
-	"maps"
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -43,7 +42,6 @@ func clean(rs *appsv1.ReplicaSet) *corev1.PodTemplateSpec {
 // without is a copy of t without the pod-template hash.
 func without(t *corev1.PodTemplateSpec) *corev1.PodTemplateSpec {
 	out := t.DeepCopy()
-	out.Labels = maps.Clone(t.Labels)
 	delete(out.Labels, v1alpha1.LabelPodTemplateHash)
 	return out
 }

@@ -337,3 +337,21 @@ func TestAViewOfNoTimeStaysTheSame(t *testing.T) {
 		t.Errorf("a view of no time has times in it: %+v", got)
 	}
 }
+
+func TestASecretStaysHidden(t *testing.T) {
+	t.Parallel()
+	run := v1alpha1.AnalysisRun{Spec: v1alpha1.AnalysisRunSpec{
+		Args: []v1alpha1.Argument{{Name: "token", ValueFrom: &v1alpha1.ValueFrom{SecretKeyRef: &v1alpha1.SecretKeyRef{Name: "s", Key: "k"}}}},
+		Metrics: []v1alpha1.Metric{{
+			Name: "m", Provider: v1alpha1.MetricProvider{Web: &v1alpha1.WebMetric{URL: "http://example.com/?t={{args.token}}"}},
+		}},
+	}}
+	got := DetailOf(&run, now)
+	if diff := cmp.Diff([]string{"token=***** (key k of Secret s)"}, got.Args); diff != "" {
+		t.Errorf("arguments (-want +got):\n%s", diff)
+	}
+	want := []Rule{{"Limits", "0 failures allowed"}, {"Web", "http://example.com/?t=*****"}}
+	if diff := cmp.Diff(want, got.Details[0].Rules); diff != "" {
+		t.Errorf("rules (-want +got):\n%s", diff)
+	}
+}
