@@ -158,3 +158,6 @@ func unsqueeze(s string) string {
 	}
 	return b.String()
 }
+
+// Window returns the last readings as they are stored, such as S3FI.
+func (y Memory) Window() string { return squeeze(y.Recent) }

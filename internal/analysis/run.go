@@ -280,3 +280,20 @@ func Culprit(run Run, s State) (Blame, bool) {
 	}
 	return Blame{Message: s.Message, Phase: s.Phase}, true
 }
+
+// Convict ends a run as Failed by a verdict that was recorded elsewhere, with
+// the metric that it names, if it names one. What else was known stays.
+func Convict(now time.Time, run Run, s State, metric, message string) State {
+	s = s.begin(now, run)
+	for i, m := range run.Metrics {
+		r := &s.Results[i]
+		if m.Name == metric {
+			r.Phase, r.Message = Failed, message
+		} else if !r.Phase.Completed() {
+			trial{run, m, r}.stop()
+		}
+		r.Next, r.HoldSince, r.HoldCause = time.Time{}, time.Time{}, ""
+	}
+	s.Phase, s.Message, s.CompletedAt = Failed, message, now
+	return s
+}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -67,6 +68,9 @@ func (v *Values) hide(secret string) {
 	}
 	slices.SortFunc(v.secrets, func(a, b string) int { return len(b) - len(a) })
 }
+
+// Equal reports whether v and w hold the same arguments.
+func (v Values) Equal(w Values) bool { return maps.Equal(v.values, w.values) }
 
 // Redact returns s without the secrets among the arguments.
 func (v Values) Redact(s string) string {
