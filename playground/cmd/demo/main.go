@@ -20,7 +20,10 @@ import (
 	"strconv"
 	"syscall"
 
+	"github.com/go-logr/logr"
 	"golang.org/x/term"
+	"k8s.io/klog/v2"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"sluice.dev/sluice/playground/demo"
 	"sluice.dev/sluice/playground/demo/screen"
@@ -36,6 +39,9 @@ func main() {
 // run is main without the exit: 0 when every row was seen, 1 when one was not,
 // 2 when the flags are wrong and 130 after Ctrl-C.
 func run(args []string) int {
+	// The libraries' own logs are not for the person who watches.
+	ctrllog.SetLogger(logr.Discard())
+	klog.SetLogger(logr.Discard())
 	o, err := parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
