@@ -147,6 +147,7 @@ func climb(s *Snapshot, p *Plan) {
 	pointServices(s, p, st.Current)
 	if ok, why := raisable(s, p, want); !ok {
 		st.Hold = why
+		keepUp(s, p)
 		return
 	}
 	resize(s, p, want)

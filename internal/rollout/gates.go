@@ -158,6 +158,8 @@ func guarded(s *Snapshot, p *Plan) (ok bool, why string) {
 	}
 	run := seen(s.Background, st.Background)
 	switch {
+	case run == nil && st.Background.Phase == RunSuccessful:
+		return true, ""
 	case run == nil:
 		return false, fmt.Sprintf("waiting for background analysis %s to start", st.Background.Name)
 	case run.Phase == RunSuccessful || !run.Phase.Done() && run.GuardReady:

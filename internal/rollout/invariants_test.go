@@ -5,6 +5,7 @@ package rollout_test
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"sluice.dev/sluice/internal/rollout"
@@ -22,8 +23,9 @@ type ghost struct {
 	retry bool
 	// skips is how many skips were recorded before this attempt.
 	skips int
-	// guard says that the background analysis was seen at work.
-	guard bool
+	// waits is when a pass last found that nothing waited for pods. It is kept
+	// where there is a progress deadline.
+	waits time.Time
 }
 
 // A flow is the traffic of each revision, in parts of MaxWeight.
@@ -75,7 +77,7 @@ func enough(spec rollout.Spec, pods, weight int32) bool {
 // excuse itself.
 func violation(s rollout.Snapshot, p rollout.Plan, g ghost) string {
 	for _, check := range []func(rollout.Snapshot, rollout.Plan, ghost) string{
-		sane, carried, fallenStays, stableStays, podsStay, gatesFirst, abortMoves, cleanEnd,
+		sane, patient, carried, fallenStays, stableStays, podsStay, podsShare, gatesFirst, abortMoves, cleanEnd,
 	} {
 		if v := check(s, p, g); v != "" {
 			return v
@@ -137,11 +139,17 @@ func carried(s rollout.Snapshot, p rollout.Plan, _ ghost) string {
 
 // fallenStays is I2: a revision that failed its gate gets no traffic again.
 func fallenStays(s rollout.Snapshot, p rollout.Plan, g ghost) string {
-	if !g.fallen || s.Router == nil || p.Status.Current != s.Status.Current || p.Status.Attempt != s.Status.Attempt {
+	if !g.fallen || p.Status.Current != s.Status.Current || p.Status.Attempt != s.Status.Attempt {
 		return ""
 	}
 	if p.Status.Stable != s.Status.Stable {
 		return "I2: promotes a revision that failed its gate"
+	}
+	if !s.Spec.Routed && p.Replicas[s.Status.Current] > s.Pools[s.Status.Current].Desired {
+		return "I2: more pods for a revision that failed its gate"
+	}
+	if s.Router == nil {
+		return ""
 	}
 	before := flowOf(s.Spec, s.Services, s.Router.Weights)
 	for _, after := range flowsAfter(s, p) {
@@ -194,6 +202,48 @@ func podsStay(s rollout.Snapshot, p rollout.Plan, _ ghost) string {
 	return ""
 }
 
+// podsShare is what holds without a router, where pods are the traffic: no
+// subset of the writes leaves too few pods available, or makes too many.
+func podsShare(s rollout.Snapshot, p rollout.Plan, _ ghost) string {
+	if s.Spec.Routed {
+		return ""
+	}
+	var before, after, was, will int32
+	for r, pool := range s.Pools {
+		n, ok := p.Replicas[r]
+		if !ok {
+			n = pool.Desired
+		}
+		before += pool.Available
+		after += min(pool.Available, n)
+		was += pool.Desired
+		will += max(pool.Desired, n)
+	}
+	for r, n := range p.Replicas {
+		if _, ok := s.Pools[r]; !ok {
+			will += n
+		}
+	}
+	if after < min(before, s.Spec.Replicas-max(s.Spec.MaxUnavailable, 1-s.Spec.MaxSurge)) {
+		return fmt.Sprintf("I4: %d pods available of %d after %d", after, s.Spec.Replicas, before)
+	}
+	if will > max(was, s.Spec.Replicas+s.Spec.MaxSurge) {
+		return fmt.Sprintf("%d pods where %d are asked for, surge %d", will, s.Spec.Replicas, s.Spec.MaxSurge)
+	}
+	return ""
+}
+
+// patient: the progress deadline runs only while the rollout waits for pods or
+// for the traffic that follows them.
+func patient(s rollout.Snapshot, p rollout.Plan, g ghost) string {
+	st := p.Status
+	timedOut := strings.HasPrefix(st.Message, "ProgressDeadlineExceeded") || st.Abort && st.Reason == "ProgressDeadlineExceeded" && !s.Status.Abort
+	if timedOut && s.Now.Sub(g.waits) <= s.Spec.ProgressDeadline-time.Second { // a status holds whole seconds
+		return "the progress deadline ran while nothing waited for pods"
+	}
+	return ""
+}
+
 // gatesFirst is I3: a revision gets everything only after each gate before it
 // passed, or a skip of it is recorded.
 func gatesFirst(s rollout.Snapshot, p rollout.Plan, g ghost) string {
@@ -205,6 +255,8 @@ func gatesFirst(s rollout.Snapshot, p rollout.Plan, g ghost) string {
 	switch {
 	case st.Stable != s.Status.Stable:
 		until = len(s.Spec.Steps)
+	case !s.Spec.Routed && taken(p, st.Stable) && s.Pools[st.Stable].Desired > 0:
+		until = st.Step
 	case p.Weights != nil && p.Weights.Canary == s.Spec.MaxWeight && (s.Router.Weights.Canary < s.Spec.MaxWeight):
 		until = st.Step
 	case p.Weights != nil && p.Weights.Canary > s.Router.Weights.Canary && s.Router.Weights.Canary > 0 && s.Status.Background != nil:
@@ -217,10 +269,16 @@ func gatesFirst(s rollout.Snapshot, p rollout.Plan, g ghost) string {
 			return fmt.Sprintf("I3: step %d was not passed", i)
 		}
 	}
-	if st.Stable != s.Status.Stable || s.Router.Weights.Canary > 0 && s.Status.Background != nil {
+	if st.Stable != s.Status.Stable || s.Spec.Routed && s.Router.Weights.Canary > 0 && s.Status.Background != nil {
 		return guardFirst(s, p, g)
 	}
 	return ""
+}
+
+// taken reports whether p removes all pods of r.
+func taken(p rollout.Plan, r rollout.Revision) bool {
+	n, ok := p.Replicas[r]
+	return ok && n == 0
 }
 
 func guardFirst(s rollout.Snapshot, p rollout.Plan, g ghost) string {
@@ -284,10 +342,11 @@ func cleanEnd(s rollout.Snapshot, p rollout.Plan, _ ghost) string {
 	return ""
 }
 
-// step lets the ghost see what a committed pass did.
-func (g ghost) step(before, after rollout.Status) ghost {
+// step lets the ghost see a committed pass.
+func (g ghost) step(s rollout.Snapshot, p rollout.Plan) ghost {
+	before, after := s.Status, p.Status
 	if before.Current != after.Current || before.Attempt != after.Attempt {
-		g = ghost{}
+		g = ghost{waits: s.Now}
 		if before.Current == after.Current {
 			g.skips = len(before.Skipped)
 		}
@@ -297,6 +356,15 @@ func (g ghost) step(before, after rollout.Status) ghost {
 	}
 	if after.Abort {
 		g.fallen = true
+	}
+	if s.Spec.ProgressDeadline == 0 {
+		g.waits = time.Time{}
+		return g
+	}
+	pool := s.Pools[after.Current]
+	lacks := pool.Available < pool.Desired || pool.Available < p.Replicas[after.Current]
+	if !lacks && p.Weights == nil && after.Current != after.Stable || after.Phase == rollout.Paused || before.Step != after.Step {
+		g.waits = s.Now
 	}
 	return g
 }
@@ -308,7 +376,7 @@ func (g ghost) step(before, after rollout.Status) ghost {
 func fair(w *sim.World) (moved bool, problem string) {
 	s := w.Snapshot()
 	p := rollout.Decide(s)
-	if v := violation(s, p, ghost{passed: 0xffff, retry: true, guard: true}); v != "" {
+	if v := violation(s, p, ghost{passed: 0xffff, retry: true}); v != "" {
 		return false, v
 	}
 	status := sim.Stored(p.Status)
@@ -349,7 +417,7 @@ func ready(w *sim.World) bool {
 		if !r.HoldUntil.IsZero() {
 			r.HoldUntil, moved = time.Time{}, true
 		}
-		sees := w.Router == nil || w.Router.Weights.Canary > 0 && w.Services.Canary == r.Revision
+		sees := w.Router == nil && w.Pools[r.Revision].Available > 0 || w.Router != nil && w.Router.Weights.Canary > 0 && w.Services.Canary == r.Revision
 		if r.Kind == rollout.RunKindBackground && !r.Ready && sees {
 			r.Ready, moved = true, true
 		}

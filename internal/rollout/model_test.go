@@ -138,6 +138,9 @@ func ghostKey(b []byte, n *node) []byte {
 	b = strconv.AppendBool(b, n.g.fallen)
 	b = strconv.AppendBool(b, n.g.retry)
 	b = append(b, byte('0'+n.g.skips))
+	if n.Spec.ProgressDeadline > 0 {
+		b = strconv.AppendInt(b, int64(min(n.Now.Sub(n.g.waits), n.Spec.ProgressDeadline)/time.Second), 36)
+	}
 	// Skips are what I3 looks at.
 	for _, x := range n.Status.Skipped {
 		b = append(b, byte('0'+x.Step), x.What[0])
@@ -288,7 +291,7 @@ func (m *model) passes(i int, s rollout.Snapshot, p rollout.Plan) {
 		x := n
 		j := 0
 		x.Apply(p, func(sim.Write) bool { j++; return mask&(1<<(j-1)) != 0 })
-		x.g = n.g.step(n.Status, x.Status)
+		x.g = n.g.step(s, p)
 		x.from, x.what = i, "pass"
 		if mask != 1<<len(writes)-1 {
 			x.what = "pass, lost writes"
@@ -301,8 +304,16 @@ func (m *model) passes(i int, s rollout.Snapshot, p rollout.Plan) {
 		if end != whole {
 			m.fail(i, "I5: losing writes leads elsewhere: %s\nwhole plan: %s\n%s: %s", planLine(p), whole, x.what, end)
 		}
-		if len(writes) > 5 && mask > 1 {
-			mask = min(mask, 1<<len(writes)/2+1) // all, and a half of the rest
+	}
+	if w := n.Router; p.Status.Abort && !n.Status.Abort && w != nil && w.Weights.Canary > 0 {
+		x := n
+		router := *w
+		router.Weights, router.Aborted, router.AbortedAttempt = rollout.Weights{Stable: n.Spec.MaxWeight}, p.Status.Current, p.Status.Attempt
+		x.Router = &router
+		x.from, x.what = i, "pass, status refused: traffic moved and latched"
+		m.add(x)
+		if end := m.end(i, x.World); end != whole {
+			m.fail(i, "I5: the latch leads elsewhere: %s\nwhole plan: %s", end, whole)
 		}
 	}
 }
@@ -321,7 +332,7 @@ func (m *model) late(i int, n node, what string) {
 		p := m.decide(i, s, n.g)
 		x := n
 		x.Apply(p, func(w sim.Write) bool { return !refused(w) })
-		x.g = n.g.step(n.Status, x.Status)
+		x.g = n.g.step(s, p)
 		x.what = what + ", pass that saw " + part + " late"
 		m.add(x)
 	}
@@ -420,7 +431,7 @@ func (m *model) userEvents(i int) {
 			return false
 		}
 		x.Abort()
-		if x.Status.Current == x.Spec.Revision && x.Status.Current != x.Status.Stable {
+		if x.Status.Current == x.Spec.Revision && x.Status.Current != x.Status.Stable && x.Status.Stable != "" {
 			x.g.fallen = true
 		}
 		return true

@@ -84,10 +84,10 @@ func (s *Snapshot) revisions() []Revision {
 // pointServices points the Services of a rollout without traffic routing.
 func pointServices(s *Snapshot, p *Plan, canary Revision) {
 	st := &p.Status
-	if s.Spec.StableService && s.Services.Stable != st.Stable && s.Pools[st.Stable].Available > 0 {
+	if s.Spec.StableService && s.Services.Stable != st.Stable && serves(s, st.Stable) {
 		p.Services.Stable = st.Stable
 	}
-	if s.Spec.CanaryService && s.Services.Canary != canary && s.Pools[canary].Available > 0 {
+	if s.Spec.CanaryService && s.Services.Canary != canary && serves(s, canary) {
 		p.Services.Canary = canary
 	}
 }

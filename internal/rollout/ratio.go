@@ -20,6 +20,18 @@ func resize(s *Snapshot, p *Plan, weight int32) {
 	}
 }
 
+// keepUp adds the pods that the rollout lacks to the stable revision while the
+// canary may not grow: somebody may need them meanwhile.
+func keepUp(s *Snapshot, p *Plan) {
+	lacks := s.Spec.Replicas
+	for _, pool := range s.Pools {
+		lacks -= pool.Desired
+	}
+	if lacks > 0 {
+		p.Replicas[p.Status.Stable] = s.Pools[p.Status.Stable].Desired + lacks
+	}
+}
+
 // ratio is what replicas.Next looks at. When the stable revision is the one
 // asked for, there is no canary.
 func ratio(s *Snapshot, p *Plan, weight int32, older []Revision) replicas.State {

@@ -30,6 +30,13 @@ func routed(replicas int32, steps ...rollout.Step) rollout.Spec {
 	}
 }
 
+// shared is a spec without traffic routing that asks for v2.
+func shared(replicas int32, steps ...rollout.Step) rollout.Spec {
+	return rollout.Spec{
+		Replicas: replicas, Revision: v2, Steps: steps, StepsHash: "steps", MaxWeight: 100, MaxSurge: 1, HistoryLimit: 10,
+	}
+}
+
 // released is a world in which v1 was rolled out and spec asks for the next.
 func released(t testing.TB, spec rollout.Spec) sim.World {
 	t.Helper()
@@ -67,6 +74,8 @@ type modelCase struct {
 	spec       rollout.Spec
 	left, more budget
 	stale      bool
+	// first starts before there is any revision.
+	first bool
 }
 
 func modelCases() map[string]modelCase {
@@ -94,6 +103,20 @@ func modelCases() map[string]modelCase {
 		"stable shrinks in steps": {
 			spec: with(routed(3, weight(60), weight(20), weight(100)), func(s *rollout.Spec) { s.DynamicStable = true }),
 			left: budget{0, 0, 1}, more: budget{1, 0, 1}},
+		"pods that may not come": {
+			spec: with(routed(2, weight(50), judge(), weight(80)), func(s *rollout.Spec) { s.ProgressDeadline = 20 * time.Second }),
+			left: budget{0, 0, 1}, more: budget{1, 1, 0}},
+		"pods that may not come, or it is aborted": {
+			spec: with(routed(1, weight(50), pause(), weight(80)), guard, func(s *rollout.Spec) { s.ProgressDeadline, s.DeadlineAborts = 20*time.Second, true }),
+			left: budget{0, 1, 0}, more: budget{1, 1, 1}},
+		"pods share, surge": {spec: shared(2, weight(50), judge()), left: budget{1, 0, 1}, more: budget{1, 1, 1}},
+		"pods share, no surge, guarded": {
+			spec: with(shared(3, weight(20), weight(60)), guard, func(s *rollout.Spec) { s.MaxSurge, s.MaxUnavailable = 0, 1 }),
+			left: budget{0, 0, 1}, more: budget{1, 1, 1}},
+		"pods share, with Services": {
+			spec: with(shared(1, weight(50), pause()), func(s *rollout.Spec) { s.CanaryService, s.StableService = true, true }),
+			left: budget{1, 0, 1}, more: budget{1, 0, 2}},
+		"the first revision": {spec: routed(2, weight(50)), left: budget{1, 0, 1}, more: budget{1, 0, 2}, first: true},
 		"stable shrinks, guarded": {
 			spec: with(routed(2, weight(50), judge()), guard, func(s *rollout.Spec) { s.DynamicStable = true }),
 			left: budget{0, 0, 1}, more: budget{0, 1, 1}},
@@ -110,7 +133,11 @@ func TestModel(t *testing.T) {
 				left = tc.more
 			}
 			m := &model{t: t, stale: tc.stale, limit: 1_000_000}
-			m.run(node{World: released(t, tc.spec), left: left})
+			w := sim.New("web", t0, with(tc.spec, func(s *rollout.Spec) { s.Revision = v1 }))
+			if !tc.first {
+				w = released(t, tc.spec)
+			}
+			m.run(node{World: w, left: left, g: ghost{waits: t0}})
 		})
 	}
 }

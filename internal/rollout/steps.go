@@ -69,12 +69,11 @@ func rested(s *Snapshot, p *Plan, step Step) bool {
 func passed(s *Snapshot, p *Plan) bool {
 	st := &p.Status
 	if st.StepRun != nil {
-		run := seen(s.StepRun, st.StepRun)
-		if run != nil && run.Phase == RunSuccessful {
+		if st.StepRun.Phase == RunSuccessful {
 			st.StepRun = nil
 			return true
 		}
-		restart(s, p, &st.StepRun, run, RunKindStep)
+		restart(s, p, &st.StepRun, seen(s.StepRun, st.StepRun), RunKindStep)
 		return false
 	}
 	weight := weightAt(s.Spec, st.Step)
