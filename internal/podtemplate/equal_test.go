@@ -71,6 +71,15 @@ func TestEqual(t *testing.T) {
 				}}
 			},
 		},
+		"with anti-affinity over zones": {
+			change: func(s spec) {
+				own := apart("abc")
+				own.TopologyKey = "topology.kubernetes.io/zone"
+				s.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{
+					RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{own},
+				}}
+			},
+		},
 		"another image":       {change: func(s spec) { s.Spec.Containers[0].Image = "example.org/app:2" }},
 		"another label":       {change: func(s spec) { s.Labels["app"] = "other" }},
 		"a label more":        {change: func(s spec) { s.Labels["more"] = "" }},
