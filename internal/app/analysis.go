@@ -4,9 +4,49 @@
 package app
 
 import (
-	ctrl "sigs.k8s.io/controller-runtime"
+	"context"
+	"os"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"sluice.dev/sluice/internal/analysis"
+	"sluice.dev/sluice/internal/builtin"
+	analysiscontroller "sluice.dev/sluice/internal/controller/analysis"
+	"sluice.dev/sluice/internal/metric"
 	"sluice.dev/sluice/internal/verdict"
 )
 
-func addAnalysis(_ ctrl.Manager, _ Config, _ *verdict.Board) error { return nil }
+func addAnalysis(mgr ctrl.Manager, c Config, board *verdict.Board) error {
+	r := analysiscontroller.New(analysiscontroller.Deps{
+		Client:   mgr.GetClient(),
+		Live:     mgr.GetAPIReader(),
+		Registry: builtin.Metrics(),
+		Env: metric.Env{
+			Secrets:             secretReader(mgr.GetAPIReader()),
+			ControllerNamespace: controllerNamespace(),
+			Getenv:              os.Getenv,
+		},
+		Clock:     clock.RealClock{},
+		Recorder:  mgr.GetEventRecorder(fieldOwner),
+		Verdict:   board.Post,
+		Semantics: analysis.Semantics(c.Semantics),
+		Backoff:   c.ErrorBackoff,
+		Instance:  c.Instance,
+	})
+	return r.Setup(mgr, c.AnalysisThreads)
+}
+
+// secretReader reads Secrets one by one from the API server: a watch would
+// need the right to see all of them.
+func secretReader(live client.Reader) metric.SecretReader {
+	return func(ctx context.Context, namespace, name string) (map[string][]byte, error) {
+		secret := &corev1.Secret{}
+		if err := live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, secret); err != nil {
+			return nil, err
+		}
+		return secret.Data, nil
+	}
+}

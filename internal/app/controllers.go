@@ -7,6 +7,7 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 
+	"sluice.dev/sluice/internal/analysis"
 	"sluice.dev/sluice/internal/apply"
 	"sluice.dev/sluice/internal/builtin"
 	rolloutcontroller "sluice.dev/sluice/internal/controller/rollout"
@@ -36,10 +37,17 @@ func addRollouts(mgr ctrl.Manager, c Config, board *verdict.Board) error {
 	routes := &observe.RouteReader{
 		Make: builtin.Router, Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), Mapper: mgr.GetRESTMapper(), Version: c.IstioVersion,
 	}
+	overlay := observe.NewOverlay()
 	r := &rolloutcontroller.Reconciler{
 		Cached:   mgr.GetClient(),
-		Observer: &observe.Observer{Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), Routers: routes, Verdicts: board},
-		Applier:  &apply.Applier{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Routes: routes, Events: mgr.GetEventRecorder(fieldOwner)},
+		Observer: &observe.Observer{
+			Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), Routers: routes,
+			Verdicts: board, Overlay: overlay, Semantics: analysis.Semantics(c.Semantics),
+		},
+		Applier: &apply.Applier{
+			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Routes: routes,
+			Events: mgr.GetEventRecorder(fieldOwner), Overlay: overlay, Clock: clock.RealClock{},
+		},
 		Board:    board,
 		Clock:    clock.RealClock{},
 		Instance: c.Instance,

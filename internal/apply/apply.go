@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -61,13 +62,13 @@ func (a *Applier) service(ctx context.Context, w *observe.World, svc *corev1.Ser
 		"metadata": meta,
 		"spec":     map[string]any{"selector": map[string]string{v1alpha1.LabelPodTemplateHash: string(revision)}},
 	}
-	return a.merge(ctx, &corev1.Service{ObjectMeta: svc.ObjectMeta}, body)
+	return a.merge(ctx, svc, body)
 }
 
 // ReleaseService takes the hash out of svc's selector and our annotation off
 // it, so that it selects the pods it did before a Rollout managed it.
 func (a *Applier) ReleaseService(ctx context.Context, svc *corev1.Service) error {
-	return a.merge(ctx, &corev1.Service{ObjectMeta: svc.ObjectMeta}, map[string]any{
+	return a.merge(ctx, svc, map[string]any{
 		"metadata": map[string]any{
 			"resourceVersion": svc.ResourceVersion,
 			"annotations":     map[string]any{v1alpha1.AnnotationManagedByRollouts: nil},
@@ -76,19 +77,27 @@ func (a *Applier) ReleaseService(ctx context.Context, svc *corev1.Service) error
 	})
 }
 
-// merge sends body as a JSON merge patch for obj, whose metadata names it.
-func (a *Applier) merge(ctx context.Context, obj client.Object, body map[string]any) error {
+// merge sends body as a JSON merge patch for the object that was observed.
+func (a *Applier) merge(ctx context.Context, observed client.Object, body map[string]any) error {
 	data, err := json.Marshal(body)
 	if err != nil {
 		return fmt.Errorf("encode a patch: %w", err)
 	}
-	name := fmt.Sprintf("%T %s/%s", obj, obj.GetNamespace(), obj.GetName())
+	// The answer is decoded into an empty object: decoding keeps the map entries
+	// that are there, also those that the patch removed.
+	obj, ok := reflect.New(reflect.TypeOf(observed).Elem()).Interface().(client.Object)
+	if !ok {
+		return fmt.Errorf("patch: %T is no object of the API", observed)
+	}
+	obj.SetNamespace(observed.GetNamespace())
+	obj.SetName(observed.GetName())
 	if err := a.Client.Patch(ctx, obj, client.RawPatch(types.MergePatchType, data)); err != nil {
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
-		return fmt.Errorf("patch %s: %w", name, err)
+		return fmt.Errorf("patch %T %s/%s: %w", obj, obj.GetNamespace(), obj.GetName(), err)
 	}
+	a.Overlay.Changed(obj, observed.GetResourceVersion(), a.Clock.Now())
 	return nil
 }
 

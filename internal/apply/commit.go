@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"sluice.dev/sluice/api/v1alpha1"
@@ -31,6 +32,9 @@ type Applier struct {
 	// Routes writes router objects.
 	Routes *observe.RouteReader
 	Events events.EventRecorder
+	// Overlay is told what was written; Clock dates it.
+	Overlay *observe.Overlay
+	Clock   clock.PassiveClock
 }
 
 // Commit stores the plan's status if it says something new, and proves that
@@ -46,6 +50,7 @@ func (a *Applier) Commit(ctx context.Context, w *observe.World, plan *rollout.Pl
 	if err := a.Client.Status().Patch(ctx, next, patch); err != nil {
 		return fmt.Errorf("commit the status of Rollout %s/%s: %w", next.Namespace, next.Name, err)
 	}
+	a.Overlay.Changed(next, w.Rollout.ResourceVersion, a.Clock.Now())
 	w.Rollout = next
 	return nil
 }

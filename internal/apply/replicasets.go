@@ -90,7 +90,7 @@ func (a *Applier) scale(ctx context.Context, w *observe.World, plan *rollout.Pla
 	if len(spec) > 0 {
 		body["spec"] = spec
 	}
-	return a.merge(ctx, &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Namespace: rs.Namespace, Name: rs.Name}}, body)
+	return a.merge(ctx, rs, body)
 }
 
 // renumber makes a ReplicaSet that is used again the newest revision.
@@ -126,6 +126,7 @@ func (a *Applier) create(ctx context.Context, w *observe.World, size int32) erro
 		if err != nil {
 			return fmt.Errorf("create ReplicaSet %s/%s: %w", rs.Namespace, rs.Name, err)
 		}
+		a.Overlay.Created(rs, w.Rollout.UID, a.Clock.Now())
 		return nil
 	}
 	live := &appsv1.ReplicaSet{}

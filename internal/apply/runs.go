@@ -44,7 +44,12 @@ func (a *Applier) startRun(ctx context.Context, w *observe.World, plan *rollout.
 	run.Spec = *spec.DeepCopy()
 	// A name that is taken is found out by the next look: if it is not ours,
 	// another name is chosen.
-	if err := a.Client.Create(ctx, run); err != nil && !apierrors.IsAlreadyExists(err) {
+	err := a.Client.Create(ctx, run)
+	if err == nil {
+		a.Overlay.Created(run, w.Rollout.UID, a.Clock.Now())
+		return nil
+	}
+	if !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("create AnalysisRun %s/%s: %w", run.Namespace, run.Name, err)
 	}
 	return nil
@@ -88,7 +93,7 @@ func (a *Applier) stopRun(ctx context.Context, w *observe.World, stop rollout.St
 	if run == nil || run.Spec.Terminate || run.Status.Phase.Completed() {
 		return nil
 	}
-	return a.merge(ctx, &v1alpha1.AnalysisRun{ObjectMeta: metav1.ObjectMeta{Namespace: run.Namespace, Name: run.Name}}, map[string]any{
+	return a.merge(ctx, run, map[string]any{
 		"metadata": map[string]any{"annotations": map[string]string{
 			AnnotationTerminatedBy: "controller", AnnotationTerminatedReason: stop.Why,
 		}},

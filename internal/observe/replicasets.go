@@ -10,6 +10,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"sluice.dev/sluice/api/v1alpha1"
@@ -30,8 +31,8 @@ func (o *Observer) replicaSets(ctx context.Context, w *World) error {
 	}
 	w.ReplicaSets = make(map[rollout.Revision]*appsv1.ReplicaSet, len(list.Items))
 	w.Snapshot.Pools = make(map[rollout.Revision]rollout.Pool, len(list.Items))
-	for i := range list.Items {
-		rs := &list.Items[i]
+	sets := o.sets(w, list.Items)
+	for _, rs := range sets {
 		hash := rs.Labels[v1alpha1.LabelPodTemplateHash]
 		if hash == "" || rs.DeletionTimestamp != nil || rs.Annotations[v1alpha1.AnnotationExperimentName] != "" {
 			continue
@@ -39,11 +40,23 @@ func (o *Observer) replicaSets(ctx context.Context, w *World) error {
 		w.ReplicaSets[rollout.Revision(hash)] = rs
 		w.Snapshot.Pools[rollout.Revision(hash)] = pool(rs)
 	}
-	w.Hash = w.find(list.Items)
+	w.Hash = w.find(sets)
 	spec, problems := codec.Spec(ro, w.Hash, podtemplate.StepsHash(steps(ro)))
 	w.Snapshot.Spec, w.Snapshot.Status = spec, codec.Status(ro)
 	w.Snapshot.Problems = append(w.Snapshot.Problems, problems...)
 	return nil
+}
+
+// sets are the ReplicaSets with our own writes on top.
+func (o *Observer) sets(w *World, cached []appsv1.ReplicaSet) []*appsv1.ReplicaSet {
+	now := w.Snapshot.Now
+	sets := make([]*appsv1.ReplicaSet, 0, len(cached)+1)
+	seen := make(map[types.UID]bool, len(cached))
+	for i := range cached {
+		seen[cached[i].UID] = true
+		sets = append(sets, newer(o.Overlay, &cached[i], now))
+	}
+	return append(sets, unseen[*appsv1.ReplicaSet](o.Overlay, w.Rollout.UID, seen, now)...)
 }
 
 func steps(ro *v1alpha1.Rollout) []v1alpha1.CanaryStep {
@@ -55,7 +68,7 @@ func steps(ro *v1alpha1.Rollout) []v1alpha1.CanaryStep {
 
 // find returns the hash of the template asked for: the label of the ReplicaSet
 // that has it, or a new one. A generation that was seen needs no comparison.
-func (w *World) find(sets []appsv1.ReplicaSet) string {
+func (w *World) find(sets []*appsv1.ReplicaSet) string {
 	ro := w.Rollout
 	current := ro.Status.CurrentPodHash
 	if current != "" && ro.Status.ObservedGeneration == strconv.FormatInt(ro.Generation, 10) {
@@ -65,14 +78,14 @@ func (w *World) find(sets []appsv1.ReplicaSet) string {
 	}
 	hash := podtemplate.Hash(&ro.Spec.Template, ro.Status.CollisionCount)
 	candidates := make([]podtemplate.Candidate, 0, len(sets))
-	for i := range sets {
-		rs := &sets[i]
+	for _, rs := range sets {
 		label := rs.Labels[v1alpha1.LabelPodTemplateHash]
 		if w.ReplicaSets[rollout.Revision(label)] != rs {
 			continue
 		}
 		candidates = append(candidates, podtemplate.Candidate{
 			Name: rs.Name, Hash: label, Created: rs.CreationTimestamp.Time, Template: &rs.Spec.Template,
+			Injected: podtemplate.ParseMetadata(rs.Annotations[v1alpha1.AnnotationEphemeralMetadata]),
 		})
 	}
 	i, _ := podtemplate.Find(podtemplate.Wanted{Template: &ro.Spec.Template, Hash: hash, Current: current}, candidates)

@@ -13,10 +13,11 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"sluice.dev/sluice/api/v1alpha1"
-	"sluice.dev/sluice/internal/analysis"
+	analysisrun "sluice.dev/sluice/internal/controller/analysis"
 	"sluice.dev/sluice/internal/rollout"
 )
 
@@ -35,10 +36,17 @@ func (o *Observer) runs(ctx context.Context, w *World) error {
 	}
 	w.Runs = make(map[string]*v1alpha1.AnalysisRun, len(list.Items))
 	w.Snapshot.RunNames = make(map[string]bool, len(list.Items))
+	seen := make(map[types.UID]bool, len(list.Items))
 	for i := range list.Items {
 		run := &list.Items[i]
+		seen[run.UID] = true
+		w.Runs[run.Name] = newer(o.Overlay, run, w.Snapshot.Now)
+	}
+	for _, run := range unseen[*v1alpha1.AnalysisRun](o.Overlay, ro.UID, seen, w.Snapshot.Now) {
 		w.Runs[run.Name] = run
-		w.Snapshot.RunNames[run.Name] = true
+	}
+	for name := range w.Runs {
+		w.Snapshot.RunNames[name] = true
 	}
 	st := &w.Snapshot.Status
 	if w.Snapshot.StepRun, err = o.run(ctx, w, st.StepRun); err != nil {
@@ -79,7 +87,7 @@ func (o *Observer) run(ctx context.Context, w *World, ref *rollout.RunRef) (*rol
 	if !w.started(run) {
 		return nil, nil
 	}
-	return describe(run, w.Snapshot.Now), nil
+	return o.describe(run, w.Snapshot.Now), nil
 }
 
 // started reports whether this attempt of the rollout started run. A run of
@@ -96,71 +104,33 @@ func (w *World) started(run *v1alpha1.AnalysisRun) bool {
 }
 
 // describe says of run what the rollout acts on.
-func describe(run *v1alpha1.AnalysisRun, now time.Time) *rollout.Run {
-	out := &rollout.Run{Name: run.Name, Phase: rollout.RunPhase(run.Status.Phase), Message: run.Status.Message}
+func (o *Observer) describe(run *v1alpha1.AnalysisRun, now time.Time) *rollout.Run {
+	facts := analysisrun.FactsOf(run, o.Semantics)
+	out := &rollout.Run{
+		Name: run.Name, Phase: rollout.RunPhase(facts.Phase), Message: facts.Message,
+		GuardReady: facts.GuardReady, GuardWhy: facts.GuardWhy, Unfinished: unfinished(run),
+	}
 	if out.Phase == rollout.RunRecorded {
 		out.Phase = rollout.RunPending
 	}
-	out.GuardReady, out.GuardWhy = ready(run)
-	for i := range run.Status.MetricResults {
-		hold(out, &run.Status.MetricResults[i])
+	if facts.Hold != "" {
+		out.Hold, out.HoldUntil = fmt.Sprintf("analysis run %s holds: %s", run.Name, facts.Hold), facts.HoldUntil
 	}
 	if out.Phase == rollout.RunFailed {
-		out.Verdict = blame(run, now)
+		out.Verdict = blame(run, facts.Failed, now)
 	}
-	out.Unfinished = unfinished(run)
 	return out
 }
 
-// ready reports whether every metric that decides has a success that stands on
-// data, and a conclusive reading last.
-func ready(run *v1alpha1.AnalysisRun) (ok bool, why string) {
-	results := run.Status.MetricResults
-	if len(results) < len(run.Spec.Metrics) {
-		return false, "not measured yet"
-	}
-	for i := range results {
-		r := &results[i]
-		if r.DryRun || r.Phase == v1alpha1.AnalysisPhaseSuccessful {
-			continue
-		}
-		memory := analysis.Decode(r.Metadata)
-		if int(r.Successful)-memory.Assumed < 1 {
-			return false, fmt.Sprintf("metric %q has no successful measurement yet", r.Name)
-		}
-		if memory.Last != analysis.Successful && memory.Last != analysis.Failed {
-			return false, fmt.Sprintf("the last measurement of metric %q is %s", r.Name, memory.Last)
-		}
-	}
-	return true, ""
-}
-
-// hold takes down the hold of one metric, if its time is up before the others'.
-func hold(out *rollout.Run, r *v1alpha1.MetricResult) {
-	if r.DryRun || r.Phase.Completed() {
-		return
-	}
-	until, err := time.Parse(time.RFC3339, r.Metadata[analysis.KeyHoldUntil])
-	if err != nil || !out.HoldUntil.IsZero() && !until.Before(out.HoldUntil) {
-		return
-	}
-	out.HoldUntil = until
-	out.Hold = fmt.Sprintf("analysis run %s holds: metric %q: %s", out.Name, r.Name, r.Message)
-}
-
-// blame returns the metric that a run failed for.
-func blame(run *v1alpha1.AnalysisRun, now time.Time) *rollout.Verdict {
+// blame is the judgement that run failed for.
+func blame(run *v1alpha1.AnalysisRun, r *v1alpha1.MetricResult, now time.Time) *rollout.Verdict {
 	v := &rollout.Verdict{Run: run.Name, Message: run.Status.Message, At: now}
-	for i := range run.Status.MetricResults {
-		r := &run.Status.MetricResults[i]
-		if r.DryRun || r.Phase != v1alpha1.AnalysisPhaseFailed {
-			continue
-		}
-		v.Metric, v.Failed = r.Name, r.Failed
-		if n := len(r.Measurements); n > 0 {
-			v.Value = r.Measurements[n-1].Value
-		}
-		break
+	if r == nil {
+		return v
+	}
+	v.Metric, v.Failed = r.Name, r.Failed
+	if n := len(r.Measurements); n > 0 {
+		v.Value = r.Measurements[n-1].Value
 	}
 	return v
 }

@@ -55,6 +55,7 @@ func (o *Observer) service(ctx context.Context, w *World, name, field string) (*
 	if err != nil {
 		return nil, fmt.Errorf("get Service %s/%s: %w", ns, name, err)
 	}
+	svc = newer(o.Overlay, svc, w.Snapshot.Now)
 	for k, v := range svc.Spec.Selector {
 		if k != v1alpha1.LabelPodTemplateHash && w.Rollout.Spec.Template.Labels[k] != v {
 			w.problem(fmt.Sprintf("%s: the selector of Service %s/%s does not match spec.template: its %s=%s is not among the template's labels", at, ns, name, k, v))

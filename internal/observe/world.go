@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"sluice.dev/sluice/api/v1alpha1"
+	"sluice.dev/sluice/internal/analysis"
 	"sluice.dev/sluice/internal/rollout"
 )
 
@@ -66,11 +67,16 @@ type Observer struct {
 	Live     client.Reader
 	Routers  *RouteReader
 	Verdicts VerdictSource
+	// Overlay knows the writes that Cached does not show yet.
+	Overlay *Overlay
+	// Semantics is the set of rules that runs are judged by.
+	Semantics analysis.Semantics
 }
 
 // Observe returns the World of ro at now. An error means that the API could
 // not be read; what is wrong with the objects is in Snapshot.Problems.
 func (o *Observer) Observe(ctx context.Context, ro *v1alpha1.Rollout, now time.Time) (*World, error) {
+	ro = newer(o.Overlay, ro, now)
 	w := &World{Rollout: ro}
 	w.Snapshot.Now, w.Snapshot.Name = now, ro.Name
 	for _, read := range []func(context.Context, *World) error{

@@ -105,6 +105,7 @@ func (r *Reconciler) secret(ctx context.Context, namespace string, ref v1alpha1.
 func (p *prepared) build(r *Reconciler, run *v1alpha1.AnalysisRun) {
 	env := r.Env
 	env.RunNamespace = run.Namespace
+	env.PodTemplateHash = run.Labels[v1alpha1.LabelPodTemplateHash]
 	filled := run.Spec.DeepCopy()
 	var errs []error
 	for i := range filled.Metrics {
