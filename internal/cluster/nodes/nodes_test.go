@@ -341,3 +341,39 @@ func TestStartWaitsUntilPodsMayCome(t *testing.T) {
 		t.Errorf("error %v, want that the deadline passed", err)
 	}
 }
+
+func TestAPodIsStoppedAlsoWhenItsNameIsTakenAlready(t *testing.T) {
+	kubelet := &recorder{}
+	inWorld(t, Options{Count: 1, Kubelet: kubelet}, func(t *testing.T, w world) {
+		w.pod("a", "node-000")
+		pod := w.get("a")
+		// The news of the old pod's end comes after the new one is known.
+		old := pod.DeepCopy()
+		old.UID = "old"
+		w.sim.mu.Lock()
+		w.sim.started[old.UID] = old
+		w.sim.mu.Unlock()
+		w.sim.deleted(old)
+		synctest.Wait()
+		if _, _, stops := kubelet.state(); stops != 1 {
+			t.Errorf("%d stops, want one", stops)
+		}
+		if !w.sim.isStarted(pod.UID) || w.sim.isStarted(old.UID) {
+			t.Error("the wrong pod was stopped")
+		}
+	})
+}
+
+func TestNothingIsKeptOfPodsThatAreGone(t *testing.T) {
+	inWorld(t, Options{Count: 1}, func(t *testing.T, w world) {
+		w.pod("a", "node-000")
+		w.get("a")
+		if err := w.client.CoreV1().Pods("default").Delete(t.Context(), "a", metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if len(w.sim.started) != 0 || len(w.sim.addresses.of) != 0 || len(w.sim.addresses.owner) != 0 {
+			t.Errorf("kept: %v, %v", w.sim.started, w.sim.addresses)
+		}
+	})
+}
