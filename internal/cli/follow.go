@@ -6,6 +6,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"sluice.dev/sluice/internal/cli/kube"
@@ -17,14 +18,12 @@ const (
 	settle = 150 * time.Millisecond
 	// syncLimit is how long the first look at everything may take.
 	syncLimit = 30 * time.Second
-	// lostFor is how long a lost connection is mentioned: about as long as it
-	// takes to try again.
-	lostFor = 20 * time.Second
 )
 
-// A scene draws what is known, at a time. At the zero time it leaves out what
-// changes by itself. It returns false when there is nothing more to follow.
-type scene func(at time.Time) (drawing string, more bool)
+// A scene draws what is known, at a time; small asks for fewer lines. At the
+// zero time it leaves out what changes by itself. It returns false when there
+// is nothing more to follow.
+type scene func(at time.Time, small bool) (drawing string, more bool)
 
 // follow draws a scene whenever what it shows changes, until ctx ends. On a
 // terminal it redraws in place, elsewhere it writes one drawing after another.
@@ -40,17 +39,16 @@ func (p *program) follow(ctx context.Context, w *kube.Watch, draw scene) error {
 	if f.live {
 		fmt.Fprint(p.Out, clearAll)
 	}
-	return f.run(ctx)
+	f.run(ctx)
+	return nil
 }
 
 // unsynced says why the first look at everything did not come about.
 func unsynced(w *kube.Watch) error {
-	select {
-	case err := <-w.Lost:
-		return fmt.Errorf("watch the API server: %w", err)
-	default:
-		return fmt.Errorf("watch the API server: no answer for %s", syncLimit)
+	if err := w.Lost(); err != nil {
+		return fmt.Errorf("watch %w", err)
 	}
+	return fmt.Errorf("watch the API server: no answer for %s", syncLimit)
 }
 
 type follower struct {
@@ -59,72 +57,72 @@ type follower struct {
 	draw  scene
 	live  bool
 	last  string
-	lost  error
-	until time.Time
+	lost  bool
 }
 
-func (f *follower) run(ctx context.Context) error {
+func (f *follower) run(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	if !f.show() {
-		return nil
-	}
-	for {
+	for f.show() {
 		select {
 		case <-ctx.Done():
-			return nil
-		case err := <-f.watch.Lost:
-			f.note(err)
+			return
+		case <-tick.C:
 		case <-f.watch.Changed:
 			select {
 			case <-ctx.Done():
-				return nil
+				return
 			case <-time.After(settle):
 			}
-		case <-tick.C:
-			if !f.live {
-				continue
-			}
-		}
-		if !f.show() {
-			return nil
 		}
 	}
-}
-
-// note remembers that the connection was lost; off a terminal it says so at
-// once.
-func (f *follower) note(err error) {
-	if !f.live && f.lost == nil {
-		fmt.Fprintf(f.Err, "lost the API server, trying again: %v\n", err)
-	}
-	f.lost, f.until = err, f.Now().Add(lostFor)
 }
 
 // show draws when there is something new; false means that the scene is over.
 func (f *follower) show() bool {
-	now := f.Now()
-	if f.lost != nil && now.After(f.until) {
-		f.lost = nil
-	}
-	drawing, more := f.draw(now)
 	if f.live {
-		if f.lost != nil {
-			drawing = fmt.Sprintf("! lost the API server, trying again: %v\n\n", f.lost) + drawing
-		}
-		columns, rows, _ := f.Screen()
-		if text := fit(drawing, columns, rows); text != f.last {
-			f.last = text
-			fmt.Fprint(f.Out, text)
-		}
+		return f.redraw()
+	}
+	f.lost = f.tell(f.watch, f.lost)
+	still, more := f.draw(time.Time{}, false)
+	if still == f.last {
 		return more
 	}
-	if still, _ := f.draw(time.Time{}); still != f.last {
-		if f.last != "" {
-			fmt.Fprintln(f.Out)
-		}
-		f.last = still
-		fmt.Fprint(f.Out, drawing)
+	if f.last != "" {
+		fmt.Fprintln(f.Out)
+	}
+	f.last = still
+	drawing, _ := f.draw(f.Now(), false)
+	fmt.Fprint(f.Out, drawing)
+	return more
+}
+
+// redraw draws on a terminal, smaller when it is too low.
+func (f *follower) redraw() bool {
+	now := f.Now()
+	columns, rows, _ := f.Screen()
+	drawing, more := f.draw(now, false)
+	if strings.Count(drawing, "\n") >= rows {
+		drawing, more = f.draw(now, true)
+	}
+	if err := f.watch.Lost(); err != nil {
+		drawing = fmt.Sprintf("! no word from the API server, trying again: %v\n", err) + drawing
+	}
+	if text := fit(drawing, columns, rows); text != f.last {
+		f.last = text
+		fmt.Fprint(f.Out, text)
 	}
 	return more
+}
+
+// tell says when the API server is lost and when it is back.
+func (p *program) tell(w *kube.Watch, before bool) bool {
+	err := w.Lost()
+	switch {
+	case err != nil && !before:
+		fmt.Fprintf(p.Err, "no word from the API server, trying again: %v\n", err)
+	case err == nil && before:
+		fmt.Fprintln(p.Err, "the API server answers again")
+	}
+	return err != nil
 }

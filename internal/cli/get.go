@@ -43,9 +43,9 @@ func (p *program) looking(c *cobra.Command) *looking {
 	return l
 }
 
-func (p *program) drawing(l *looking) text.Options {
+func (p *program) drawing(l *looking, small bool) text.Options {
 	columns, _, _ := p.Screen()
-	return text.Options{Width: columns, Color: l.color(), Command: p.name, AllPods: l.allPods}
+	return text.Options{Width: columns, Color: l.color(), Command: p.name, AllPods: l.allPods, Small: small}
 }
 
 func (p *program) getRolloutCommand() *cobra.Command {
@@ -81,7 +81,7 @@ func (p *program) getRollout(ctx context.Context, name string, l *looking) error
 		fmt.Fprintf(p.Err, "not shown, because you may not list them: %s\n", strings.Join(hidden, ", "))
 	}
 	if !l.watch {
-		fmt.Fprint(p.Out, text.Rollout(view.Of(o, p.Now()), p.drawing(l)))
+		fmt.Fprint(p.Out, text.Rollout(view.Of(o, p.Now()), p.drawing(l, false)))
 		return nil
 	}
 	ctx, cancel := deadline(ctx, time.Duration(l.timeout)*time.Second)
@@ -90,12 +90,12 @@ func (p *program) getRollout(ctx context.Context, name string, l *looking) error
 	if err != nil {
 		return err
 	}
-	return p.follow(ctx, w, func(at time.Time) (string, bool) {
+	return p.follow(ctx, w, func(at time.Time, small bool) (string, bool) {
 		now := w.Objects()
 		if now.Rollout == nil {
 			return fmt.Sprintf("rollout '%s' was deleted\n", name), false
 		}
-		return text.Rollout(view.Of(now, at), p.drawing(l)), true
+		return text.Rollout(view.Of(now, at), p.drawing(l, small)), true
 	})
 }
 
@@ -130,7 +130,7 @@ func (p *program) getExperiment(ctx context.Context, name string, l *looking) er
 		if err := client.List(ctx, client.Namespace, kube.AnalysisRuns, &runs); err != nil {
 			return err
 		}
-		fmt.Fprint(p.Out, text.Experiment(view.ExperimentOf(&exp, runs.Items, p.Now()), p.drawing(l)))
+		fmt.Fprint(p.Out, text.Experiment(view.ExperimentOf(&exp, runs.Items, p.Now()), p.drawing(l, false)))
 		return nil
 	}
 	ctx, cancel := deadline(ctx, time.Duration(l.timeout)*time.Second)
@@ -139,12 +139,12 @@ func (p *program) getExperiment(ctx context.Context, name string, l *looking) er
 	if err != nil {
 		return err
 	}
-	return p.follow(ctx, w, func(at time.Time) (string, bool) {
+	return p.follow(ctx, w, func(at time.Time, small bool) (string, bool) {
 		o := w.Objects()
 		if len(o.Experiments) == 0 {
 			return fmt.Sprintf("experiment '%s' was deleted\n", name), false
 		}
-		return text.Experiment(view.ExperimentOf(&o.Experiments[0], o.AnalysisRuns, at), p.drawing(l)), true
+		return text.Experiment(view.ExperimentOf(&o.Experiments[0], o.AnalysisRuns, at), p.drawing(l, small)), true
 	})
 }
 

@@ -98,7 +98,7 @@ func (p *program) listRollouts(ctx context.Context, l *listing) error {
 	if err != nil {
 		return err
 	}
-	draw := func(at time.Time) (string, bool) { return p.rollouts(l, w.All(), at), true }
+	draw := func(at time.Time, _ bool) (string, bool) { return p.rollouts(l, w.All(), at), true }
 	if _, _, tty := p.Screen(); tty && !l.stamps {
 		return p.follow(ctx, w, draw)
 	}
@@ -128,9 +128,12 @@ func (p *program) rollouts(l *listing, items []v1alpha1.Rollout, at time.Time) s
 
 // lines writes the lines that have changed below those before them.
 func (p *program) lines(ctx context.Context, w *kube.Watch, l *listing) error {
-	seen := map[string]bool{}
-	w.Synced(ctx, syncLimit)
+	seen, lost := map[string]bool{}, false
+	if !w.Synced(ctx, syncLimit) && ctx.Err() == nil {
+		return unsynced(w)
+	}
 	for {
+		lost = p.tell(w, lost)
 		// Times alone are no change: the lines are compared without them.
 		still := strings.SplitAfter(p.rollouts(l, w.All(), time.Time{}), "\n")
 		lines := strings.SplitAfter(p.rollouts(l, w.All(), p.Now()), "\n")
@@ -146,8 +149,6 @@ func (p *program) lines(ctx context.Context, w *kube.Watch, l *listing) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case err := <-w.Lost:
-			fmt.Fprintf(p.Err, "lost the API server, trying again: %v\n", err)
 		case <-w.Changed:
 			time.Sleep(settle)
 		}

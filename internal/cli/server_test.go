@@ -33,6 +33,8 @@ type server struct {
 	// resource of a group, and deny 403 to a resource.
 	noStatus     bool
 	absent, deny string
+	// down makes it answer 503 to everything.
+	down bool
 	// refuse is how many patches it answers with 409.
 	refuse int
 }
@@ -93,10 +95,12 @@ func (s *server) tell(collection, event string, m map[string]any) {
 	}
 }
 
-// drop ends all watches, as a server does that restarts.
-func (s *server) drop() {
+// drop ends all watches, as a server does that restarts; down is whether it
+// stays away.
+func (s *server) drop(down bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.down = down
 	for ch := range s.watchers {
 		close(ch)
 		delete(s.watchers, ch)
@@ -120,7 +124,12 @@ func fail(w http.ResponseWriter, code int, reason, message string) {
 // ServeHTTP answers one request.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	resource := path.Base(r.URL.Path)
+	s.mu.Lock()
+	down := s.down
+	s.mu.Unlock()
 	switch {
+	case down:
+		fail(w, http.StatusServiceUnavailable, "ServiceUnavailable", "the server is starting")
 	case s.absent != "" && strings.HasPrefix(r.URL.Path, s.absent):
 		http.NotFound(w, r)
 	case s.deny != "" && resource == s.deny:

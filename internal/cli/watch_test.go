@@ -45,11 +45,16 @@ func noTerminal() (int, int, bool) { return 0, 0, false }
 // until waits until what was written satisfies ok.
 func (c *session) until(what string, ok func(out string) bool) {
 	c.t.Helper()
+	c.wait(what, &c.out, ok)
+}
+
+func (c *session) wait(what string, b *buffer, ok func(out string) bool) {
+	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for !ok(c.out.String()) {
+	for !ok(b.String()) {
 		select {
 		case <-ctx.Done():
 			c.t.Fatalf("%s did not happen; output:\n%s\nerrors:\n%s", what, c.out.String(), c.err.String())
@@ -126,7 +131,7 @@ func TestWatchWritesOneDrawingAfterAnother(t *testing.T) {
 	s := world(t)
 	c := start(t, s, noTerminal, "get", "rollout", "checkout", "--watch")
 	c.until("the first drawing", has("Status:          ◌ Progressing"))
-	s.drop()
+	s.drop(false)
 	s.rollout(degraded())
 	c.until("the second drawing", has("\n\nName:            checkout\nNamespace:       payments\nStatus:          ✖ Degraded"))
 	s.rollout(degraded())
@@ -140,6 +145,27 @@ func TestWatchWritesOneDrawingAfterAnother(t *testing.T) {
 	c.ends(0)
 	if strings.Contains(c.out.String(), "\x1b") {
 		t.Error("control sequences were written where there is no terminal")
+	}
+}
+
+func TestWatchSaysWhenTheServerIsGone(t *testing.T) {
+	t.Parallel()
+	for name, screen := range map[string]func() (int, int, bool){"on a terminal": terminal, "elsewhere": noTerminal} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := world(t)
+			c := start(t, s, screen, "get", "rollout", "checkout", "--watch")
+			c.until("the first drawing", has("checkout-new"))
+			s.drop(true)
+			said := &c.err
+			if _, _, tty := screen(); tty {
+				said = &c.out
+			}
+			c.wait("the notice", said, has("no word from the API server, trying again"))
+			s.drop(false)
+			s.rollout(degraded())
+			c.until("the drawing after it", has("✖ Degraded"))
+		})
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -17,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/cache"
 
 	"sluice.dev/sluice/api/v1alpha1"
 	"sluice.dev/sluice/internal/view"
@@ -95,141 +93,4 @@ func (c *Client) Objects(ctx context.Context, name string) (o view.Objects, hidd
 		}
 	}
 	return o, hiddenKinds, nil
-}
-
-// A Watch keeps a Rollout and what belongs to it up to date.
-type Watch struct {
-	// Changed receives a value after a change. Changes that come before it is
-	// read are one.
-	Changed chan struct{}
-	// Lost receives what went wrong with the connection; it is tried again
-	// meanwhile.
-	Lost chan error
-
-	stores []cache.Store
-	synced []cache.InformerSynced
-}
-
-// Watch starts to follow a Rollout until ctx ends. A connection that drops is
-// made again.
-func (c *Client) Watch(ctx context.Context, ro *v1alpha1.Rollout) (*Watch, error) {
-	w := &Watch{Changed: make(chan struct{}, 1), Lost: make(chan error, 1)}
-	for _, s := range c.sources(ro) {
-		if err := w.follow(ctx, c.Namespace, s); err != nil {
-			return nil, err
-		}
-	}
-	return w, nil
-}
-
-// WatchAll starts to follow all Rollouts of a namespace, or of all of them.
-func (c *Client) WatchAll(ctx context.Context, namespace string) (*Watch, error) {
-	w := &Watch{Changed: make(chan struct{}, 1), Lost: make(chan error, 1)}
-	err := w.follow(ctx, namespace, source{c.argo, Rollouts, metav1.ListOptions{}, &v1alpha1.RolloutList{}, &v1alpha1.Rollout{}})
-	return w, err
-}
-
-// WatchRollout starts to follow a Rollout alone.
-func (c *Client) WatchRollout(ctx context.Context, name string) (*Watch, error) {
-	w := &Watch{Changed: make(chan struct{}, 1), Lost: make(chan error, 1)}
-	self := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", name).String()}
-	err := w.follow(ctx, c.Namespace, source{c.argo, Rollouts, self, &v1alpha1.RolloutList{}, &v1alpha1.Rollout{}})
-	return w, err
-}
-
-// WatchExperiment starts to follow an Experiment and its AnalysisRuns.
-func (c *Client) WatchExperiment(ctx context.Context, name string) (*Watch, error) {
-	w := &Watch{Changed: make(chan struct{}, 1), Lost: make(chan error, 1)}
-	self := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", name).String()}
-	for _, s := range []source{
-		{c.argo, Experiments, self, &v1alpha1.ExperimentList{}, &v1alpha1.Experiment{}},
-		{c.argo, AnalysisRuns, metav1.ListOptions{}, &v1alpha1.AnalysisRunList{}, &v1alpha1.AnalysisRun{}},
-	} {
-		if err := w.follow(ctx, c.Namespace, s); err != nil {
-			return nil, err
-		}
-	}
-	return w, nil
-}
-
-func (w *Watch) follow(ctx context.Context, namespace string, s source) error {
-	probe := s
-	probe.options.Limit = 1
-	if err := probe.get(ctx, namespace); err != nil && hidden(err) {
-		return nil
-	}
-	lw := cache.NewFilteredListWatchFromClient(s.client, s.resource, namespace, func(o *metav1.ListOptions) {
-		o.LabelSelector, o.FieldSelector = s.options.LabelSelector, s.options.FieldSelector
-	})
-	informer := cache.NewSharedInformer(lw, s.object, 0)
-	err := informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
-		select {
-		case w.Lost <- err:
-		default:
-		}
-	})
-	if err != nil {
-		return fmt.Errorf("follow %s: %w", s.resource, err)
-	}
-	registration, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { w.poke() },
-		UpdateFunc: func(any, any) { w.poke() },
-		DeleteFunc: func(any) { w.poke() },
-	})
-	if err != nil {
-		return fmt.Errorf("follow %s: %w", s.resource, err)
-	}
-	w.stores = append(w.stores, informer.GetStore())
-	w.synced = append(w.synced, registration.HasSynced)
-	go informer.RunWithContext(ctx)
-	return nil
-}
-
-func (w *Watch) poke() {
-	select {
-	case w.Changed <- struct{}{}:
-	default:
-	}
-}
-
-// Synced waits until everything has been read once, for at most limit.
-func (w *Watch) Synced(ctx context.Context, limit time.Duration) bool {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	return cache.WaitForCacheSync(ctx.Done(), w.synced...)
-}
-
-// Objects are what is known now; the Rollout is nil when it is gone.
-func (w *Watch) Objects() view.Objects {
-	var o view.Objects
-	for _, s := range w.stores {
-		for _, item := range s.List() {
-			switch x := item.(type) {
-			case *v1alpha1.Rollout:
-				o.Rollout = x
-			case *appsv1.ReplicaSet:
-				o.ReplicaSets = append(o.ReplicaSets, *x)
-			case *corev1.Pod:
-				o.Pods = append(o.Pods, *x)
-			case *v1alpha1.AnalysisRun:
-				o.AnalysisRuns = append(o.AnalysisRuns, *x)
-			case *v1alpha1.Experiment:
-				o.Experiments = append(o.Experiments, *x)
-			}
-		}
-	}
-	return o
-}
-
-// All are the Rollouts that are known now.
-func (w *Watch) All() []v1alpha1.Rollout {
-	var out []v1alpha1.Rollout
-	for _, s := range w.stores {
-		for _, item := range s.List() {
-			if ro, ok := item.(*v1alpha1.Rollout); ok {
-				out = append(out, *ro)
-			}
-		}
-	}
-	return out
 }

@@ -46,17 +46,28 @@ func (o Options) replicaSetNode(rs view.ReplicaSet) node {
 		info: replicaSetInfo(rs),
 	}
 	well := 0
+	counted := !o.AllPods && (o.Small || len(rs.Pods) > crowd)
 	for _, p := range rs.Pods {
-		if !o.AllPods && len(rs.Pods) > crowd && p.Status == "Running" && p.Ready == p.Of {
+		if counted && p.Status == "Running" && p.Ready == p.Of {
 			well++
 			continue
 		}
 		n.kids = append(n.kids, podNode(p))
 	}
 	if well > 0 {
-		n.kids = append(n.kids, node{lines: []string{fmt.Sprintf("□ %d more pods, all running and ready", well)}})
+		n.kids = append(n.kids, node{lines: []string{wellText(well, len(n.kids) > 0)}})
 	}
 	return n
+}
+
+func wellText(well int, more bool) string {
+	switch {
+	case well == 1:
+		return "□ 1 " + pick(more, "more ", "") + "pod, running and ready"
+	case more:
+		return fmt.Sprintf("□ %d more pods, all running and ready", well)
+	}
+	return fmt.Sprintf("□ %d pods, all running and ready", well)
 }
 
 func replicaSetInfo(rs view.ReplicaSet) string {

@@ -50,26 +50,45 @@ func (o Options) header(v view.Rollout) string {
 	for i, line := range o.advice(v) {
 		b.WriteString(pad(pick(i == 0, "Next:", ""), margin) + line + "\n")
 	}
-	o.field(&b, "Strategy:", v.Strategy)
-	if v.Strategy == "Canary" {
-		if len(v.Steps) > 0 {
-			o.field(&b, "  Step:", fmt.Sprintf("%d/%d", v.Step, len(v.Steps)))
-		}
-		o.field(&b, "  SetWeight:", strconv.Itoa(int(v.SetWeight)))
-		o.field(&b, "  ActualWeight:", strconv.Itoa(int(v.ActualWeight)))
-		o.steps(&b, v)
-		o.field(&b, "  Skipped:", strings.Join(v.Skipped, ", "))
-	}
+	o.canary(&b, v)
 	for i, im := range v.Images {
 		b.WriteString(pad(pick(i == 0, "Images:", ""), margin) + o.image(im) + "\n")
 	}
-	b.WriteString("Replicas:\n")
-	o.field(&b, "  Desired:", strconv.Itoa(int(v.Replicas.Desired)))
-	o.field(&b, "  Current:", strconv.Itoa(int(v.Replicas.Current)))
-	o.field(&b, "  Updated:", strconv.Itoa(int(v.Replicas.Updated)))
-	o.field(&b, "  Ready:", strconv.Itoa(int(v.Replicas.Ready)))
-	o.field(&b, "  Available:", strconv.Itoa(int(v.Replicas.Available)))
+	o.replicas(&b, v.Replicas)
 	return b.String()
+}
+
+func (o Options) canary(b *strings.Builder, v view.Rollout) {
+	figures := fmt.Sprintf("%s, step %d/%d, set weight %d, actual weight %d", v.Strategy, v.Step, len(v.Steps), v.SetWeight, v.ActualWeight)
+	switch {
+	case v.Strategy != "Canary":
+		o.field(b, "Strategy:", v.Strategy)
+		return
+	case o.Small:
+		o.field(b, "Strategy:", figures)
+	default:
+		o.field(b, "Strategy:", v.Strategy)
+		if len(v.Steps) > 0 {
+			o.field(b, "  Step:", fmt.Sprintf("%d/%d", v.Step, len(v.Steps)))
+		}
+		o.field(b, "  SetWeight:", strconv.Itoa(int(v.SetWeight)))
+		o.field(b, "  ActualWeight:", strconv.Itoa(int(v.ActualWeight)))
+	}
+	o.steps(b, v)
+	o.field(b, "  Skipped:", strings.Join(v.Skipped, ", "))
+}
+
+func (o Options) replicas(b *strings.Builder, r view.Replicas) {
+	if o.Small {
+		o.field(b, "Replicas:", fmt.Sprintf("desired %d, current %d, updated %d, ready %d, available %d", r.Desired, r.Current, r.Updated, r.Ready, r.Available))
+		return
+	}
+	b.WriteString("Replicas:\n")
+	o.field(b, "  Desired:", strconv.Itoa(int(r.Desired)))
+	o.field(b, "  Current:", strconv.Itoa(int(r.Current)))
+	o.field(b, "  Updated:", strconv.Itoa(int(r.Updated)))
+	o.field(b, "  Ready:", strconv.Itoa(int(r.Ready)))
+	o.field(b, "  Available:", strconv.Itoa(int(r.Available)))
 }
 
 // steps draws all steps on one line, the current one in brackets.

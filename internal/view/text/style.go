@@ -29,6 +29,9 @@ type Options struct {
 	// AllPods draws every pod. Otherwise a ReplicaSet with many pods shows the
 	// ones that are not well, and counts the others.
 	AllPods bool
+	// Small draws fewer lines: pods that are well are counted, and figures
+	// share a line.
+	Small bool
 }
 
 // A tone is a colour.

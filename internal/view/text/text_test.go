@@ -194,6 +194,9 @@ func TestRollout(t *testing.T) {
 			t.Parallel()
 			v := view.Of(tc(), now)
 			golden(t, name, Rollout(v, Options{Command: "kubectl argo rollouts"}))
+			if name == "band" || name == "crashing" || name == "crowded" {
+				golden(t, name+"-small", Rollout(v, Options{Width: 80, Small: true, Command: "sluice"}))
+			}
 			for _, columns := range []int{80, 120} {
 				got := Rollout(v, Options{Width: columns, Command: "sluice"})
 				if name == "band" || name == "aborted" || name == "no-data-and-403" {
