@@ -20,8 +20,8 @@ const (
 	// redraw is how often the tree is drawn at most, and refresh at least.
 	redraw  = 200 * time.Millisecond
 	refresh = time.Second
-	// lines is how tall a tree may be before it is drawn without its pods.
-	lines = 40
+	// usersLines are the lines around the tree.
+	usersLines = 4
 )
 
 // paint draws the Rollout until ctx ends.
@@ -61,7 +61,7 @@ func drawing(o view.Objects, p *story.Play) string {
 	options := text.Options{Width: p.Screen.Columns() - 1, Color: p.Screen.Color()}
 	v := view.Of(o, now)
 	tree := text.Rollout(v, options)
-	if strings.Count(tree, "\n") > lines {
+	if strings.Count(tree, "\n")+usersLines > p.Screen.Lines() {
 		o.Pods = nil
 		v = view.Of(o, now)
 		v.Tree = v.Tree[:min(len(v.Tree), 2)]
@@ -77,7 +77,7 @@ func drawing(o view.Objects, p *story.Play) string {
 func headline(v view.Rollout) string {
 	step := fmt.Sprintf("step %d/%d", min(v.Step, len(v.Steps)), len(v.Steps))
 	if v.Step < len(v.Steps) {
-		step += " " + v.Steps[v.Step].Text
+		step += " " + doing(v.Steps[v.Step].Text)
 	}
 	parts := []string{fmt.Sprintf("%3d %%  %-22s %-12s", v.ActualWeight, step, v.Phase)}
 	for _, r := range v.Tree {
@@ -91,6 +91,17 @@ func headline(v view.Rollout) string {
 		}
 	}
 	return strings.TrimRight(strings.Join(append(parts, v.Message), " "), " ")
+}
+
+// doing says what a step does in a word more than the tree has room for.
+func doing(step string) string {
+	switch {
+	case strings.HasSuffix(step, "%"):
+		return "weight " + step
+	case step != "" && step[0] >= '0' && step[0] <= '9':
+		return "pause " + step
+	}
+	return step
 }
 
 // verdicts are the last verdicts of a run's metrics in a few signs.

@@ -13,7 +13,7 @@ import (
 
 func TestHeadline(t *testing.T) {
 	t.Parallel()
-	steps := []view.Step{{Text: "setWeight 10"}, {Text: "pause 2m"}, {Text: "analysis"}}
+	steps := []view.Step{{Text: "10%"}, {Text: "2m"}, {Text: "analysis"}}
 	metrics := func(last ...v1alpha1.AnalysisPhase) []view.Metric {
 		var ms []view.Metric
 		for _, l := range last {
@@ -28,6 +28,14 @@ func TestHeadline(t *testing.T) {
 		"a first version": {
 			in:   view.Rollout{Phase: v1alpha1.RolloutPhaseHealthy, Steps: steps, Step: 3},
 			want: "  0 %  step 3/3               Healthy",
+		},
+		"a weight is being set": {
+			in:   view.Rollout{Phase: v1alpha1.RolloutPhaseProgressing, Steps: steps},
+			want: "  0 %  step 0/3 weight 10%    Progressing",
+		},
+		"a pause": {
+			in:   view.Rollout{Phase: v1alpha1.RolloutPhasePaused, Steps: steps, Step: 1, ActualWeight: 10},
+			want: " 10 %  step 1/3 pause 2m      Paused",
 		},
 		"a gate and a guard at work": {
 			in: view.Rollout{

@@ -66,6 +66,15 @@ func (s *Screen) Columns() int {
 	return max(columns, 20)
 }
 
+// Lines is how many lines a drawing may have; 0 where none is shown.
+func (s *Screen) Lines() int {
+	if s.opts.Size == nil {
+		return 0
+	}
+	_, lines := s.opts.Size()
+	return max(lines-2, 1)
+}
+
 // Elapsed is the time since the Screen was made.
 func (s *Screen) Elapsed() time.Duration { return s.opts.Now().Sub(s.began) }
 
@@ -79,11 +88,13 @@ func (s *Screen) Say(format string, args ...any) {
 }
 
 // Change says, with the time, how things are now, unless that is what it said
-// last. On a terminal the drawing shows it.
+// last; what does not fit on a line is left out. On a terminal the drawing shows
+// it.
 func (s *Screen) Change(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if text == s.said {
+	const margin = len("  1234.5s  ")
+	if text = clip(text, plainColumns-margin); text == s.said {
 		return
 	}
 	s.said = text

@@ -25,6 +25,7 @@ func people(ctx context.Context, p *Play) error {
 	if err := p.await(ctx, time.Minute, "the release is aborted by hand", p.aborted); err != nil {
 		return err
 	}
+	countUsers(p)
 	p.Ledger.Check(14, p.at("100/0"), "after abort: weights %s, Rollout %s", strings.Join(p.weights(), ", "), p.Witness.Rollout().Status.Phase)
 	if err := p.act(ctx, sluice, "retry", "rollout", Name); err != nil {
 		return err
