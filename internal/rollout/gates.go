@@ -44,6 +44,9 @@ func fell(s *Snapshot, p *Plan, v *Verdict, message string) {
 	}
 	abort(s, p, "AnalysisFailed", "")
 	verdict.Message = message
+	if v.Value != "" {
+		verdict.Message += "; last value " + v.Value
+	}
 	st.Verdict = &verdict
 	p.warn(ReasonAborted, abortMessage(s, st))
 }
