@@ -35,6 +35,8 @@ type Applier struct {
 	// Overlay is told what was written; Clock dates it.
 	Overlay *observe.Overlay
 	Clock   clock.PassiveClock
+
+	settler settler
 }
 
 // Commit stores the plan's status if it says something new, and proves that
@@ -46,11 +48,18 @@ func (a *Applier) Commit(ctx context.Context, w *observe.World, plan *rollout.Pl
 	if equality.Semantic.DeepEqual(&next.Status, &w.Rollout.Status) && !raises(w, plan) {
 		return nil
 	}
+	if countsOnly(&w.Rollout.Status, &next.Status) && !raises(w, plan) {
+		if due := a.settler.due(next.UID, w.Snapshot.Now); !due.IsZero() {
+			plan.Wake(due)
+			return nil
+		}
+	}
 	patch := client.MergeFromWithOptions(w.Rollout, client.MergeFromWithOptimisticLock{})
 	if err := a.Client.Status().Patch(ctx, next, patch); err != nil {
 		return fmt.Errorf("commit the status of Rollout %s/%s: %w", next.Namespace, next.Name, err)
 	}
 	a.Overlay.Changed(next, w.Rollout.ResourceVersion, a.Clock.Now())
+	a.settler.wrote(next.UID, w.Snapshot.Now)
 	w.Rollout = next
 	return nil
 }

@@ -199,7 +199,7 @@ func invalid(s *Snapshot, p *Plan) {
 	if s.Spec.Routed && s.Pools[st.Stable].Desired < s.Spec.Replicas && (st.Abort || !s.Spec.DynamicStable) {
 		p.Replicas[st.Stable] = s.Spec.Replicas
 	}
-	p.wake(s.Now.Add(invalidRetry))
+	p.Wake(s.Now.Add(invalidRetry))
 }
 
 // invalidRetry is how soon a spec that could not be followed is looked at

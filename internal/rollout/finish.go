@@ -213,6 +213,6 @@ func progressed(s *Snapshot, p *Plan) bool {
 
 func deadlineWake(s *Snapshot, p *Plan) {
 	if at := deadline(s, p); !at.IsZero() && s.Now.Before(at) {
-		p.wake(at)
+		p.Wake(at)
 	}
 }

@@ -98,7 +98,7 @@ func observeHold(s *Snapshot, p *Plan) {
 		}
 		st.Hold = g.run.Hold
 		if s.Now.Before(g.run.HoldUntil) {
-			p.wake(g.run.HoldUntil)
+			p.Wake(g.run.HoldUntil)
 			continue
 		}
 		held = true

@@ -76,8 +76,8 @@ type Plan struct {
 	Notes []string
 }
 
-// wake makes sure that the plan looks again no later than t.
-func (p *Plan) wake(t time.Time) {
+// Wake makes sure that the plan looks again no later than t.
+func (p *Plan) Wake(t time.Time) {
 	if p.WakeAt.IsZero() || t.Before(p.WakeAt) {
 		p.WakeAt = t
 	}

@@ -43,7 +43,7 @@ func shed(s *Snapshot, p *Plan, r Revision, delay time.Duration) {
 		p.Deadlines[r] = deadline
 	}
 	if s.Now.Before(deadline) {
-		p.wake(deadline)
+		p.Wake(deadline)
 		return
 	}
 	p.Replicas[r] = 0

@@ -118,7 +118,7 @@ func settleTraffic(s *Snapshot, p *Plan) {
 		return
 	}
 	if !s.Router.StableClean {
-		p.wake(s.Now.Add(cleanRetry))
+		p.Wake(s.Now.Add(cleanRetry))
 		p.Status.Hold = "waiting for the stable Service's endpoints to be pods of the new stable revision only"
 		return
 	}

@@ -51,7 +51,7 @@ func rested(s *Snapshot, p *Plan, step Step) bool {
 			return false
 		}
 		if end := pause.Start.Add(step.Duration); s.Now.Before(end) {
-			p.wake(end)
+			p.Wake(end)
 			return false
 		}
 		unpause(p, PauseStep)
@@ -59,7 +59,7 @@ func rested(s *Snapshot, p *Plan, step Step) bool {
 	}
 	pause(s, p, PauseStep)
 	if step.Duration > 0 {
-		p.wake(st.Pauses[len(st.Pauses)-1].Start.Add(step.Duration))
+		p.Wake(st.Pauses[len(st.Pauses)-1].Start.Add(step.Duration))
 	}
 	return false
 }

@@ -1,0 +1,67 @@
+// Copyright The Sluice Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apply
+
+import (
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+
+	"sluice.dev/sluice/api/v1alpha1"
+)
+
+// settleTime is how long a status that differs in what is merely counted may
+// wait for company. While pods come and go, every one of them changes a count;
+// most are followed by something that must be written at once.
+const settleTime = 300 * time.Millisecond
+
+// A settler remembers when each rollout's status was written last. Its zero
+// value is ready to use.
+type settler struct {
+	mu      sync.Mutex
+	written map[types.UID]time.Time
+}
+
+// wrote records a write.
+func (s *settler) wrote(uid types.UID, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.written == nil {
+		s.written = map[types.UID]time.Time{}
+	}
+	for other, at := range s.written {
+		if now.Sub(at) > settleTime {
+			delete(s.written, other)
+		}
+	}
+	s.written[uid] = now
+}
+
+// due is when the status of uid may be written again for counts alone; the
+// zero time is now.
+func (s *settler) due(uid types.UID, now time.Time) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, ok := s.written[uid]
+	if !ok || now.Sub(at) >= settleTime {
+		return time.Time{}
+	}
+	return at.Add(settleTime)
+}
+
+// countsOnly reports whether the statuses differ in nothing but counts and in
+// what is said about them.
+func countsOnly(was, is *v1alpha1.RolloutStatus) bool {
+	if was.Phase != is.Phase {
+		return false
+	}
+	same := *is
+	same.Replicas, same.UpdatedReplicas = was.Replicas, was.UpdatedReplicas
+	same.ReadyReplicas, same.AvailableReplicas = was.ReadyReplicas, was.AvailableReplicas
+	same.HPAReplicas, same.Message, same.Conditions = was.HPAReplicas, was.Message, was.Conditions
+	same.Canary.Weights = was.Canary.Weights
+	return equality.Semantic.DeepEqual(was, &same)
+}
