@@ -69,13 +69,13 @@ func New(o Options) *cobra.Command {
 	root.SetOut(o.Out)
 	root.SetErr(o.Err)
 	p.flags = kube.NewFlags(root.PersistentFlags())
-	p.logging(root.PersistentFlags())
+	logging(p, root.PersistentFlags())
 	group(root, "look", "See what is going on:",
-		p.getCommand(), p.listCommand(), p.describeCommand(), p.statusCommand())
+		getCommand(p), listCommand(p), describeCommand(p), statusCommand(p))
 	group(root, "steer", "Steer a release:",
-		p.promoteCommand(), p.abortCommand(), p.retryCommand(), p.pauseCommand(), p.undoCommand(),
-		p.restartCommand(), p.setCommand(), p.terminateCommand())
-	root.AddCommand(p.versionCommand())
+		promoteCommand(p), abortCommand(p), retryCommand(p), pauseCommand(p), undoCommand(p),
+		restartCommand(p), setCommand(p), terminateCommand(p))
+	root.AddCommand(versionCommand(p))
 	root.AddCommand(o.Extra...)
 	root.SetUsageTemplate(shortUsage(root.UsageTemplate()))
 	return root
@@ -153,8 +153,8 @@ func known(c *cobra.Command, args []string) error {
 	return fmt.Errorf("unknown command %q for %q%s", args[0], c.CommandPath(), near)
 }
 
-// names asks for at least one name, or for exactly one.
-func (p *program) names(what string, one bool) cobra.PositionalArgs {
+// named asks for at least one name, or for exactly one.
+func named(what string, one bool) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		switch {
 		case len(args) == 0:

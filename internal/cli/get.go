@@ -17,14 +17,14 @@ import (
 	"sluice.dev/sluice/internal/view/text"
 )
 
-func (p *program) getCommand() *cobra.Command {
+func getCommand(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "get",
 		Short: "Show a rollout, an experiment or an analysis run",
 		Args:  known,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(p.getRolloutCommand(), p.getExperimentCommand(), p.runCommand("get"))
+	c.AddCommand(getRolloutCommand(p), getExperimentCommand(p), runCommand(p, "get"))
 	return c
 }
 
@@ -36,7 +36,7 @@ type looking struct {
 	color   func() bool
 }
 
-func (p *program) looking(c *cobra.Command) *looking {
+func look(p *program, c *cobra.Command) *looking {
 	l := &looking{color: p.noColor(c.Flags())}
 	c.Flags().BoolVarP(&l.watch, "watch", "w", false, "Keep showing it as it changes")
 	c.Flags().IntVar(&l.timeout, "timeout-seconds", 0, "Stop watching after this many seconds; 0: never")
@@ -48,7 +48,7 @@ func (p *program) drawing(l *looking, small bool) text.Options {
 	return text.Options{Width: columns, Color: l.color(), Command: p.name, AllPods: l.allPods, Small: small}
 }
 
-func (p *program) getRolloutCommand() *cobra.Command {
+func getRolloutCommand(p *program) *cobra.Command {
 	var l *looking
 	c := &cobra.Command{
 		Use:     "rollout ROLLOUT_NAME",
@@ -57,13 +57,13 @@ func (p *program) getRolloutCommand() *cobra.Command {
 		Example: p.examples(
 			"# How is it doing?", "get rollout guestbook", "",
 			"# Follow a release", "get rollout guestbook --watch"),
-		Args:              p.names("rollout", true),
+		Args:              named("rollout", true),
 		ValidArgsFunction: p.complete(kube.Rollouts, true),
 		RunE: func(c *cobra.Command, args []string) error {
 			return p.getRollout(c.Context(), bare(args[0]), l)
 		},
 	}
-	l = p.looking(c)
+	l = look(p, c)
 	c.Flags().BoolVar(&l.allPods, "all-pods", false, "Show every pod; otherwise the healthy pods of a large ReplicaSet are counted")
 	return c
 }
@@ -99,20 +99,20 @@ func (p *program) getRollout(ctx context.Context, name string, l *looking) error
 	})
 }
 
-func (p *program) getExperimentCommand() *cobra.Command {
+func getExperimentCommand(p *program) *cobra.Command {
 	var l *looking
 	c := &cobra.Command{
 		Use:               "experiment EXPERIMENT_NAME",
 		Aliases:           []string{"exp", "experiments"},
 		Short:             "Show an experiment: its versions and its analysis",
 		Example:           p.examples("get experiment my-experiment --watch"),
-		Args:              p.names("experiment", true),
+		Args:              named("experiment", true),
 		ValidArgsFunction: p.complete(kube.Experiments, true),
 		RunE: func(c *cobra.Command, args []string) error {
 			return p.getExperiment(c.Context(), bare(args[0]), l)
 		},
 	}
-	l = p.looking(c)
+	l = look(p, c)
 	return c
 }
 
@@ -148,26 +148,26 @@ func (p *program) getExperiment(ctx context.Context, name string, l *looking) er
 	})
 }
 
-func (p *program) describeCommand() *cobra.Command {
+func describeCommand(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "describe",
 		Short: "Show an analysis run with every measurement and the verdict on it",
 		Args:  known,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(p.runCommand("describe"))
+	c.AddCommand(runCommand(p, "describe"))
 	return c
 }
 
 // runCommand shows an AnalysisRun; it is the same under get and describe.
-func (p *program) runCommand(verb string) *cobra.Command {
+func runCommand(p *program, verb string) *cobra.Command {
 	var color func() bool
 	c := &cobra.Command{
 		Use:               "analysisrun ANALYSISRUN_NAME",
 		Aliases:           []string{"ar", "analysisruns"},
 		Short:             "Show an analysis run with every measurement and the verdict on it",
 		Example:           p.examples(verb + " analysisrun guestbook-6f8d9c7b5d-2-2"),
-		Args:              p.names("analysis run", true),
+		Args:              named("analysis run", true),
 		ValidArgsFunction: p.complete(kube.AnalysisRuns, true),
 		RunE: func(c *cobra.Command, args []string) error {
 			client, err := p.client()

@@ -26,18 +26,18 @@ type listing struct {
 	color                     func() bool
 }
 
-func (p *program) listCommand() *cobra.Command {
+func listCommand(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List rollouts, experiments or analysis runs",
 		Args:  known,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(p.listRolloutsCommand(), p.listExperimentsCommand(), p.listRunsCommand())
+	c.AddCommand(listRolloutsCommand(p), listExperimentsCommand(p), listRunsCommand(p))
 	return c
 }
 
-func (p *program) listing(c *cobra.Command) *listing {
+func listFlags(p *program, c *cobra.Command) *listing {
 	l := &listing{color: p.noColor(c.Flags())}
 	c.Flags().BoolVarP(&l.everywhere, "all-namespaces", "A", false, "List those of all namespaces")
 	return l
@@ -50,7 +50,7 @@ func (l *listing) namespace(client *kube.Client) string {
 	return client.Namespace
 }
 
-func (p *program) nothing(l *listing, client *kube.Client, what string) {
+func nothing(p *program, l *listing, client *kube.Client, what string) {
 	where := "namespace " + client.Namespace
 	if l.everywhere {
 		where = "any namespace"
@@ -58,7 +58,7 @@ func (p *program) nothing(l *listing, client *kube.Client, what string) {
 	fmt.Fprintf(p.Err, "No %s in %s.\n", what, where)
 }
 
-func (p *program) listRolloutsCommand() *cobra.Command {
+func listRolloutsCommand(p *program) *cobra.Command {
 	var l *listing
 	c := &cobra.Command{
 		Use:     "rollouts",
@@ -70,7 +70,7 @@ func (p *program) listRolloutsCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return p.listRollouts(c.Context(), l) },
 	}
-	l = p.listing(c)
+	l = listFlags(p, c)
 	c.Flags().BoolVarP(&l.watch, "watch", "w", false, "Keep listing them as they change")
 	c.Flags().BoolVar(&l.stamps, "timestamps", false, "Put the time in front of every line")
 	c.Flags().StringVar(&l.name, "name", "", "List only the rollout of this name")
@@ -89,7 +89,7 @@ func (p *program) listRollouts(ctx context.Context, l *listing) error {
 	if !l.watch {
 		drawn := p.rollouts(l, list.Items, p.Now())
 		if drawn == "" {
-			p.nothing(l, client, "rollouts")
+			nothing(p, l, client, "rollouts")
 		}
 		fmt.Fprint(p.Out, drawn)
 		return nil
@@ -155,7 +155,7 @@ func (p *program) lines(ctx context.Context, w *kube.Watch, l *listing) error {
 	}
 }
 
-func (p *program) listExperimentsCommand() *cobra.Command {
+func listExperimentsCommand(p *program) *cobra.Command {
 	var l *listing
 	c := &cobra.Command{
 		Use:     "experiments",
@@ -173,7 +173,7 @@ func (p *program) listExperimentsCommand() *cobra.Command {
 				return err
 			}
 			if len(list.Items) == 0 {
-				p.nothing(l, client, "experiments")
+				nothing(p, l, client, "experiments")
 				return nil
 			}
 			var views []view.Experiment
@@ -184,11 +184,11 @@ func (p *program) listExperimentsCommand() *cobra.Command {
 			return nil
 		},
 	}
-	l = p.listing(c)
+	l = listFlags(p, c)
 	return c
 }
 
-func (p *program) listRunsCommand() *cobra.Command {
+func listRunsCommand(p *program) *cobra.Command {
 	var l *listing
 	c := &cobra.Command{
 		Use:     "analysisruns",
@@ -206,7 +206,7 @@ func (p *program) listRunsCommand() *cobra.Command {
 				return err
 			}
 			if len(list.Items) == 0 {
-				p.nothing(l, client, "analysis runs")
+				nothing(p, l, client, "analysis runs")
 				return nil
 			}
 			slices.SortFunc(list.Items, func(a, b v1alpha1.AnalysisRun) int {
@@ -220,6 +220,6 @@ func (p *program) listRunsCommand() *cobra.Command {
 			return nil
 		},
 	}
-	l = p.listing(c)
+	l = listFlags(p, c)
 	return c
 }

@@ -34,7 +34,7 @@ func (l *level) Set(s string) error {
 }
 
 // logging adds the flags that say how much the client library logs.
-func (p *program) logging(fs *pflag.FlagSet) {
+func logging(p *program, fs *pflag.FlagSet) {
 	fs.VarP(&p.verbosity, "kloglevel", "v", "How much the client library logs to standard error: 6 shows requests, 8 their bodies")
 	fs.String("loglevel", "info", "Accepted for compatibility; it does nothing")
 	// A flag that was just declared exists.

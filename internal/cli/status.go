@@ -15,7 +15,7 @@ import (
 	"sluice.dev/sluice/internal/view"
 )
 
-func (p *program) statusCommand() *cobra.Command {
+func statusCommand(p *program) *cobra.Command {
 	var watch bool
 	var timeout time.Duration
 	c := &cobra.Command{
@@ -27,7 +27,7 @@ func (p *program) statusCommand() *cobra.Command {
 		Example: p.examples(
 			"# Wait for a release", "status guestbook --timeout 10m", "",
 			"# Just the phase", "status guestbook --watch=false"),
-		Args:              p.names("rollout", true),
+		Args:              named("rollout", true),
 		ValidArgsFunction: p.complete(kube.Rollouts, true),
 		RunE: func(c *cobra.Command, args []string) error {
 			return p.status(c.Context(), bare(args[0]), watch, timeout)

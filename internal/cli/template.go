@@ -16,7 +16,7 @@ import (
 	"sluice.dev/sluice/internal/cli/kube"
 )
 
-func (p *program) undoCommand() *cobra.Command {
+func undoCommand(p *program) *cobra.Command {
 	var to int64
 	c := &cobra.Command{
 		Use:   "undo ROLLOUT_NAME",
@@ -27,7 +27,7 @@ func (p *program) undoCommand() *cobra.Command {
 		Example: p.examples(
 			"# The version before", "undo guestbook", "",
 			"# A certain revision", "undo guestbook --to-revision=3"),
-		Args:              p.names("rollout", true),
+		Args:              named("rollout", true),
 		ValidArgsFunction: p.complete(kube.Rollouts, true),
 		RunE: each(p, kube.Rollouts, newRollout, func(ctx context.Context, client *kube.Client, ro *v1alpha1.Rollout) (act.Plan, error) {
 			sets, err := client.ReplicaSets(ctx, ro)
@@ -45,7 +45,7 @@ func (p *program) undoCommand() *cobra.Command {
 	return c
 }
 
-func (p *program) setCommand() *cobra.Command {
+func setCommand(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "set",
 		Short: "Change a rollout's image",

@@ -70,7 +70,7 @@ func always[T runtime.Object](plan func(T) act.Plan) verb[T] {
 	return func(_ context.Context, _ *kube.Client, object T) (act.Plan, error) { return plan(object), nil }
 }
 
-func (p *program) abortCommand() *cobra.Command {
+func abortCommand(p *program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "abort ROLLOUT_NAME...",
 		Short: "Stop a release and send all traffic back to the stable version",
@@ -78,26 +78,26 @@ func (p *program) abortCommand() *cobra.Command {
 			"The new version stays in the rollout's spec: the rollout is Degraded until it is retried,\n" +
 			"undone, or given another version. With GitOps, revert the commit as well.",
 		Example:           p.examples("abort guestbook"),
-		Args:              p.names("rollout", false),
+		Args:              named("rollout", false),
 		ValidArgsFunction: p.complete(kube.Rollouts, false),
 		RunE:              each(p, kube.Rollouts, newRollout, always(act.Abort)),
 	}
 }
 
-func (p *program) pauseCommand() *cobra.Command {
+func pauseCommand(p *program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "pause ROLLOUT_NAME...",
 		Short: "Hold a release where it is",
 		Long: "Holds a release where it is until it is promoted. The background analysis still measures\n" +
 			"and still aborts.",
 		Example:           p.examples("pause guestbook"),
-		Args:              p.names("rollout", false),
+		Args:              named("rollout", false),
 		ValidArgsFunction: p.complete(kube.Rollouts, false),
 		RunE:              each(p, kube.Rollouts, newRollout, always(act.Pause)),
 	}
 }
 
-func (p *program) promoteCommand() *cobra.Command {
+func promoteCommand(p *program) *cobra.Command {
 	var full, step, all bool
 	c := &cobra.Command{
 		Use:   "promote ROLLOUT_NAME...",
@@ -108,7 +108,7 @@ func (p *program) promoteCommand() *cobra.Command {
 		Example: p.examples(
 			"# End the current pause", "promote guestbook", "",
 			"# Skip everything that is left", "promote guestbook --full"),
-		Args:              p.names("rollout", false),
+		Args:              named("rollout", false),
 		ValidArgsFunction: p.complete(kube.Rollouts, false),
 		RunE: each(p, kube.Rollouts, newRollout, func(_ context.Context, _ *kube.Client, ro *v1alpha1.Rollout) (act.Plan, error) {
 			switch {
@@ -129,7 +129,7 @@ func (p *program) promoteCommand() *cobra.Command {
 	return c
 }
 
-func (p *program) retryCommand() *cobra.Command {
+func retryCommand(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "retry",
 		Short: "Try an aborted rollout or a finished experiment again",
@@ -141,7 +141,7 @@ func (p *program) retryCommand() *cobra.Command {
 		Aliases:           []string{"ro", "rollouts"},
 		Short:             "Start an aborted release again from its first step",
 		Example:           p.examples("retry rollout guestbook"),
-		Args:              p.names("rollout", false),
+		Args:              named("rollout", false),
 		ValidArgsFunction: p.complete(kube.Rollouts, false),
 		RunE:              each(p, kube.Rollouts, newRollout, always(act.Retry)),
 	}, &cobra.Command{
@@ -149,14 +149,14 @@ func (p *program) retryCommand() *cobra.Command {
 		Aliases:           []string{"exp", "experiments"},
 		Short:             "Start an experiment again",
 		Example:           p.examples("retry experiment my-experiment"),
-		Args:              p.names("experiment", false),
+		Args:              named("experiment", false),
 		ValidArgsFunction: p.complete(kube.Experiments, false),
 		RunE:              each(p, kube.Experiments, newExperiment, always(act.RetryExperiment)),
 	})
 	return c
 }
 
-func (p *program) terminateCommand() *cobra.Command {
+func terminateCommand(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "terminate",
 		Short: "End an analysis run or an experiment early",
@@ -169,7 +169,7 @@ func (p *program) terminateCommand() *cobra.Command {
 		Short:             "End an analysis run early",
 		Long:              "Ends an analysis run early. One that has not passed by then is Inconclusive, and its rollout\npauses: to skip a gate use promote.",
 		Example:           p.examples("terminate analysisrun guestbook-6f8d9c7b5d-2-2"),
-		Args:              p.names("analysis run", false),
+		Args:              named("analysis run", false),
 		ValidArgsFunction: p.complete(kube.AnalysisRuns, false),
 		RunE:              each(p, kube.AnalysisRuns, newAnalysisRun, always(act.TerminateRun)),
 	}, &cobra.Command{
@@ -177,14 +177,14 @@ func (p *program) terminateCommand() *cobra.Command {
 		Aliases:           []string{"exp", "experiments"},
 		Short:             "End an experiment early",
 		Example:           p.examples("terminate experiment my-experiment"),
-		Args:              p.names("experiment", false),
+		Args:              named("experiment", false),
 		ValidArgsFunction: p.complete(kube.Experiments, false),
 		RunE:              each(p, kube.Experiments, newExperiment, always(act.TerminateExperiment)),
 	})
 	return c
 }
 
-func (p *program) restartCommand() *cobra.Command {
+func restartCommand(p *program) *cobra.Command {
 	var in time.Duration
 	c := &cobra.Command{
 		Use:   "restart ROLLOUT_NAME...",
@@ -192,7 +192,7 @@ func (p *program) restartCommand() *cobra.Command {
 		Example: p.examples(
 			"# Now", "restart guestbook", "",
 			"# In ten seconds", "restart guestbook --in 10s"),
-		Args:              p.names("rollout", false),
+		Args:              named("rollout", false),
 		ValidArgsFunction: p.complete(kube.Rollouts, false),
 		RunE: each(p, kube.Rollouts, newRollout, always(func(ro *v1alpha1.Rollout) act.Plan {
 			return act.Restart(ro, p.Now(), in)

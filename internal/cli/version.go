@@ -11,7 +11,7 @@ import (
 	"sluice.dev/sluice/internal/version"
 )
 
-func (p *program) versionCommand() *cobra.Command {
+func versionCommand(p *program) *cobra.Command {
 	var short bool
 	c := &cobra.Command{
 		Use:     "version",

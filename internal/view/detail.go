@@ -86,8 +86,9 @@ func DetailOf(run *v1alpha1.AnalysisRun, now time.Time) Detail {
 	fill := filler(run.Spec.Args)
 	for i := range run.Spec.Metrics {
 		spec := &run.Spec.Metrics[i]
-		m := MetricDetail{Metric: d.Metrics[i], Rules: rules(spec, fill)}
-		if res := resultOf(run, spec.Name); res != nil {
+		res := resultOf(run, spec.Name)
+		m := MetricDetail{Metric: d.Metrics[i], Rules: rules(spec, res, fill)}
+		if res != nil {
 			m.Readings = readings(res)
 			m.Dropped = max(0, int(res.Count+res.Error)-len(m.Readings))
 			for n := range m.Readings {
@@ -123,7 +124,7 @@ func at(t *metav1.Time) time.Time {
 }
 
 // rules says how a metric is measured and judged.
-func rules(m *v1alpha1.Metric, fill func(string) string) []Rule {
+func rules(m *v1alpha1.Metric, res *v1alpha1.MetricResult, fill func(string) string) []Rule {
 	var out []Rule
 	add := func(name, text string) {
 		if text = strings.Join(strings.Fields(fill(text)), " "); text != "" {
@@ -135,11 +136,18 @@ func rules(m *v1alpha1.Metric, fill func(string) string) []Rule {
 	add("Abort", m.AbortCondition)
 	add("Limits", limitsText(m, fill))
 	add("Schedule", schedule(m, fill))
-	for _, q := range queries(&m.Provider) {
+	asked := queries(&m.Provider)
+	for _, q := range asked {
 		add(q.Name, q.Text)
+	}
+	if len(asked) == 0 && res != nil {
+		add("Query", res.Metadata[keyQuery])
 	}
 	return out
 }
+
+// keyQuery is where the controller notes the query as it was sent.
+const keyQuery = v1alpha1.SluicePrefix + "query"
 
 func limitsText(m *v1alpha1.Metric, fill func(string) string) string {
 	var out []string

@@ -16,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 
 	"sluice.dev/sluice/api/v1alpha1"
@@ -135,7 +134,7 @@ func (c *Client) workload(w *act.Workload) (*rest.RESTClient, string, error) {
 func (c *Client) ReplicaSets(ctx context.Context, ro *v1alpha1.Rollout) ([]appsv1.ReplicaSet, error) {
 	var list appsv1.ReplicaSetList
 	err := c.apps.Get().Namespace(c.Namespace).Resource("replicasets").
-		VersionedParams(&metav1.ListOptions{LabelSelector: Selector(ro)}, scheme.ParameterCodec).Do(ctx).Into(&list)
+		VersionedParams(&metav1.ListOptions{LabelSelector: Selector(ro)}, metav1.ParameterCodec).Do(ctx).Into(&list)
 	if err != nil {
 		return nil, fmt.Errorf("list the ReplicaSets of rollout '%s': %w", ro.Name, err)
 	}

@@ -26,10 +26,10 @@ func (c *Client) explain(ctx context.Context, err error, resource, name string) 
 	switch {
 	case err == nil:
 		return nil
-	case apierrors.IsNotFound(err) && !c.served(ctx, resource):
+	case apierrors.IsNotFound(err) && !served(ctx, c, resource):
 		return fmt.Errorf("the cluster at %s does not serve %s.%s: are the CRDs installed? (%w)", c.host, resource, v1alpha1.Group, err)
 	case apierrors.IsNotFound(err) && name != "":
-		return c.missing(ctx, resource, name)
+		return missing(ctx, c, resource, name)
 	case errors.As(err, &unreachable):
 		return fmt.Errorf("reach the API server at %s: %w", c.host, unreachable.Err)
 	}
@@ -38,14 +38,14 @@ func (c *Client) explain(ctx context.Context, err error, resource, name string) 
 
 // served reports whether the cluster knows the resource, as far as can be
 // told: a server that hides it from us may well know it.
-func (c *Client) served(ctx context.Context, resource string) bool {
+func served(ctx context.Context, c *Client, resource string) bool {
 	err := c.argo.Get().Namespace(c.Namespace).Resource(resource).Param("limit", "1").Do(ctx).Error()
 	return !apierrors.IsNotFound(err)
 }
 
 // missing says what is there instead of an object that is not: most often it is
 // in another namespace, or its name is a letter off.
-func (c *Client) missing(ctx context.Context, resource, name string) error {
+func missing(ctx context.Context, c *Client, resource, name string) error {
 	kind := strings.TrimSuffix(resource, "s")
 	here := c.names(ctx, c.Namespace, resource)
 	var near, names []string
@@ -56,7 +56,7 @@ func (c *Client) missing(ctx context.Context, resource, name string) error {
 		}
 	}
 	hint := ""
-	elsewhere := c.elsewhere(ctx, resource, name)
+	elsewhere := elsewhere(ctx, c, resource, name)
 	switch {
 	case len(elsewhere) > 0:
 		hint = fmt.Sprintf("; there is one in namespace %s: give it with -n", strings.Join(elsewhere, ", "))
@@ -72,7 +72,7 @@ func (c *Client) missing(ctx context.Context, resource, name string) error {
 	return fmt.Errorf("%s '%s' %w in namespace %s%s", kind, name, ErrNotFound, c.Namespace, hint)
 }
 
-func (c *Client) elsewhere(ctx context.Context, resource, name string) []string {
+func elsewhere(ctx context.Context, c *Client, resource, name string) []string {
 	var out []string
 	for _, n := range c.names(ctx, "", resource) {
 		if n.Name == name && n.Namespace != c.Namespace {

@@ -9,9 +9,14 @@ package kube
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/spf13/pflag"
-	"k8s.io/client-go/kubernetes/scheme"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	runtimeutil "k8s.io/apimachinery/pkg/util/runtime"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // The ways to log in that kubeconfig files name.
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -61,9 +66,6 @@ func (f *Flags) Client() (*Client, error) {
 // New makes a client from a configuration. Commands are about objects in
 // namespace.
 func New(config *rest.Config, namespace string) (*Client, error) {
-	if err := v1alpha1.AddToScheme(scheme.Scheme); err != nil {
-		return nil, fmt.Errorf("register the API: %w", err)
-	}
 	c := &Client{Namespace: namespace, host: config.Host}
 	for _, g := range []struct {
 		client **rest.RESTClient
@@ -83,10 +85,17 @@ func New(config *rest.Config, namespace string) (*Client, error) {
 	return c, nil
 }
 
+// codecs reads and writes the types that commands are about.
+var codecs = sync.OnceValue(func() serializer.CodecFactory {
+	scheme := runtime.NewScheme()
+	runtimeutil.Must(errors.Join(corev1.AddToScheme(scheme), appsv1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)))
+	return serializer.NewCodecFactory(scheme)
+})
+
 func restClient(config *rest.Config, path string, gv groupVersion) (*rest.RESTClient, error) {
 	c := rest.CopyConfig(config)
 	c.APIPath, c.GroupVersion = path, &gv
-	c.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
+	c.NegotiatedSerializer = codecs().WithoutConversion()
 	if c.UserAgent == "" {
 		c.UserAgent = "sluice/" + version.Get().Version
 	}

@@ -14,7 +14,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 
 	"sluice.dev/sluice/api/v1alpha1"
@@ -53,7 +52,7 @@ func (c *Client) sources(ro *v1alpha1.Rollout) []source {
 
 func (s source) get(ctx context.Context, namespace string) error {
 	err := s.client.Get().Namespace(namespace).Resource(s.resource).
-		VersionedParams(&s.options, scheme.ParameterCodec).Do(ctx).Into(s.list)
+		VersionedParams(&s.options, metav1.ParameterCodec).Do(ctx).Into(s.list)
 	if err != nil {
 		return fmt.Errorf("list %s: %w", s.resource, err)
 	}

@@ -82,7 +82,7 @@ func Experiment(v view.Experiment, o Options) string {
 			b.WriteString(pad(pick(i == 0, "Images:", ""), margin) + version.Image + " (" + version.Name + ")\n")
 		}
 	}
-	return b.String() + "\n" + o.table(o.experimentNode(v))
+	return b.String() + "\n" + o.table(experimentNode(o, v))
 }
 
 // A grid is a list in columns; the third column of its own is a state and has

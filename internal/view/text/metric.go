@@ -15,7 +15,7 @@ import (
 const deep = 12
 
 // metricNodes draws the metrics of a run: the last value against its limits.
-func (o Options) metricNodes(run view.AnalysisRun) []node {
+func metricNodes(o Options, run view.AnalysisRun) []node {
 	var w struct{ name, value, limits, budget int }
 	for _, m := range run.Metrics {
 		w.name = max(w.name, width(metricName(m)))

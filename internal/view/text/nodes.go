@@ -13,34 +13,34 @@ import (
 // crowd is the number of pods of a ReplicaSet that are drawn one by one.
 const crowd = 12
 
-func (o Options) rolloutNode(v view.Rollout) node {
+func rolloutNode(o Options, v view.Rollout) node {
 	root := node{
 		name: "⟳ " + v.Name, kind: "Rollout", status: string(v.Phase), mark: markOf(string(v.Phase)), age: age(v.Age),
 	}
 	for _, r := range v.Tree {
-		root.kids = append(root.kids, o.revisionNode(r))
+		root.kids = append(root.kids, revisionNode(o, r))
 	}
 	return root
 }
 
-func (o Options) revisionNode(r view.Revision) node {
+func revisionNode(o Options, r view.Revision) node {
 	n := node{name: fmt.Sprintf("# revision:%d", r.Number), heading: true}
 	if r.Number == 0 {
 		n.name = "# no revision"
 	}
 	for _, rs := range r.ReplicaSets {
-		n.kids = append(n.kids, o.replicaSetNode(rs))
+		n.kids = append(n.kids, replicaSetNode(o, rs))
 	}
 	for _, e := range r.Experiments {
-		n.kids = append(n.kids, o.experimentNode(e))
+		n.kids = append(n.kids, experimentNode(o, e))
 	}
 	for _, run := range r.Runs {
-		n.kids = append(n.kids, o.runNode(run, r.Current))
+		n.kids = append(n.kids, runNode(o, run, r.Current))
 	}
 	return n
 }
 
-func (o Options) replicaSetNode(rs view.ReplicaSet) node {
+func replicaSetNode(o Options, rs view.ReplicaSet) node {
 	n := node{
 		name: "⧉ " + rs.Name, kind: "ReplicaSet", status: rs.Status, mark: markOf(rs.Status), age: age(rs.Age),
 		info: replicaSetInfo(rs),
@@ -106,13 +106,13 @@ func podNode(p view.Pod) node {
 }
 
 // runNode draws a run; detail adds its metrics.
-func (o Options) runNode(run view.AnalysisRun, detail bool) node {
+func runNode(o Options, run view.AnalysisRun, detail bool) node {
 	n := node{
 		name: "α " + run.Name, kind: "AnalysisRun", status: string(run.Phase), mark: markRun(string(run.Phase)), age: age(run.Age),
 		info: strings.TrimSpace(runKind(run) + "  " + counts(run.Counts)),
 	}
 	if detail {
-		n.kids = o.metricNodes(run)
+		n.kids = metricNodes(o, run)
 	}
 	return n
 }
@@ -143,7 +143,7 @@ func counts(c view.Counts) string {
 	return strings.Join(out, "  ")
 }
 
-func (o Options) experimentNode(e view.Experiment) node {
+func experimentNode(o Options, e view.Experiment) node {
 	n := node{
 		name: "Σ " + e.Name, kind: "Experiment", status: string(e.Phase), mark: markRun(string(e.Phase)), age: age(e.Age),
 	}
@@ -164,7 +164,7 @@ func (o Options) experimentNode(e view.Experiment) node {
 		n.kids = append(n.kids, k)
 	}
 	for _, run := range e.Runs {
-		n.kids = append(n.kids, o.runNode(run, true))
+		n.kids = append(n.kids, runNode(o, run, true))
 	}
 	return n
 }

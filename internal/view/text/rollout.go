@@ -15,7 +15,7 @@ import (
 // Rollout draws a Rollout: what state it is in and why, then the tree of its
 // revisions.
 func Rollout(v view.Rollout, o Options) string {
-	return o.header(v) + "\n" + o.table(o.rolloutNode(v))
+	return o.header(v) + "\n" + o.table(rolloutNode(o, v))
 }
 
 // margin is where the values of the header start.
@@ -50,15 +50,15 @@ func (o Options) header(v view.Rollout) string {
 	for i, line := range o.advice(v) {
 		b.WriteString(pad(pick(i == 0, "Next:", ""), margin) + line + "\n")
 	}
-	o.canary(&b, v)
+	strategy(o, &b, v)
 	for i, im := range v.Images {
 		b.WriteString(pad(pick(i == 0, "Images:", ""), margin) + o.image(im) + "\n")
 	}
-	o.replicas(&b, v.Replicas)
+	replicas(o, &b, v.Replicas)
 	return b.String()
 }
 
-func (o Options) canary(b *strings.Builder, v view.Rollout) {
+func strategy(o Options, b *strings.Builder, v view.Rollout) {
 	figures := fmt.Sprintf("%s, step %d/%d, set weight %d, actual weight %d", v.Strategy, v.Step, len(v.Steps), v.SetWeight, v.ActualWeight)
 	switch {
 	case v.Strategy != "Canary":
@@ -74,11 +74,11 @@ func (o Options) canary(b *strings.Builder, v view.Rollout) {
 		o.field(b, "  SetWeight:", strconv.Itoa(int(v.SetWeight)))
 		o.field(b, "  ActualWeight:", strconv.Itoa(int(v.ActualWeight)))
 	}
-	o.steps(b, v)
+	steps(o, b, v)
 	o.field(b, "  Skipped:", strings.Join(v.Skipped, ", "))
 }
 
-func (o Options) replicas(b *strings.Builder, r view.Replicas) {
+func replicas(o Options, b *strings.Builder, r view.Replicas) {
 	if o.Small {
 		o.field(b, "Replicas:", fmt.Sprintf("desired %d, current %d, updated %d, ready %d, available %d", r.Desired, r.Current, r.Updated, r.Ready, r.Available))
 		return
@@ -92,7 +92,7 @@ func (o Options) replicas(b *strings.Builder, r view.Replicas) {
 }
 
 // steps draws all steps on one line, the current one in brackets.
-func (o Options) steps(b *strings.Builder, v view.Rollout) {
+func steps(o Options, b *strings.Builder, v view.Rollout) {
 	if len(v.Steps) == 0 {
 		return
 	}

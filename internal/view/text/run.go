@@ -29,7 +29,7 @@ func Run(d view.Detail, o Options) string {
 		o.field(&b, pick(i == 0, "Arguments:", ""), a)
 	}
 	for _, metric := range d.Details {
-		o.metric(&b, metric)
+		drawMetric(o, &b, metric)
 	}
 	return b.String()
 }
@@ -57,7 +57,7 @@ func stamp(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-func (o Options) metric(b *strings.Builder, m view.MetricDetail) {
+func drawMetric(o Options, b *strings.Builder, m view.MetricDetail) {
 	mark := markRun(string(m.Phase))
 	b.WriteString("\n" + pad("Metric:", margin) + o.paint(bold, metricName(m.Metric)) + "  " +
 		o.paint(mark.tone, mark.icon+" "+string(m.Phase)) + "\n")

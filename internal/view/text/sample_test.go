@@ -126,7 +126,7 @@ func run(name, kind string, phase v1alpha1.AnalysisPhase, errorRates, latencies 
 				{Name: "service-name", Value: ptr("checkout")}, {Name: "canary-hash", Value: ptr(canary)},
 				{Name: "token", ValueFrom: &v1alpha1.ValueFrom{SecretKeyRef: &v1alpha1.SecretKeyRef{Name: "s", Key: "k"}}},
 			},
-			Metrics: []v1alpha1.Metric{metric("error-rate", 0.01, 0.05), metric("p99-latency", 400, 600)},
+			Metrics: []v1alpha1.Metric{gate("error-rate", 0.01, 0.05), gate("p99-latency", 400, 600)},
 		},
 		Status: v1alpha1.AnalysisRunStatus{
 			Phase: phase, StartedAt: ptr(ago(5 * time.Minute)),
@@ -139,7 +139,7 @@ func run(name, kind string, phase v1alpha1.AnalysisPhase, errorRates, latencies 
 	return ar
 }
 
-func metric(name string, pass, fail float64) v1alpha1.Metric {
+func gate(name string, pass, fail float64) v1alpha1.Metric {
 	m := v1alpha1.Metric{
 		Name: name, InitialDelay: "60s", Interval: "60s", Count: ptr(intstr.FromInt32(5)), FailureLimit: ptr(intstr.FromInt32(2)),
 		SuccessCondition: fmt.Sprintf("result < %v", pass), FailureCondition: fmt.Sprintf("result >= %v", fail),
