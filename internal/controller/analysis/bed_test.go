@@ -201,6 +201,20 @@ func (b *bed) intercept(ctx context.Context, c client.WithWatch, obj client.Obje
 	return err
 }
 
+// refuse makes writes come to what decide says; nil lets them through.
+func (b *bed) refuse(decide func(n int) error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.patch = decide
+}
+
+// overtake has f done just before the next write.
+func (b *bed) overtake(f func(client.Client)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.onPatch = f
+}
+
 func (b *bed) verdict(_ context.Context, owner types.NamespacedName, uid types.UID, v rollout.Verdict) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

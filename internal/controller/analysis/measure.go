@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -30,16 +31,18 @@ const (
 	maxValue = 2_000
 )
 
-// launch starts the measurements that are due and not under way. They outlive
-// the pass: ctx must be the controller's, without a time-out.
-func (r *Reconciler) launch(ctx context.Context, s *session, due []string) {
+// launch starts the measurements that are due and not under way, nor taken
+// since next was judged. They outlive the pass: ctx must be the controller's,
+// without a time-out.
+func (r *Reconciler) launch(ctx context.Context, s *session, next step) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended {
+	if s.done.ended {
 		return
 	}
-	for _, name := range due {
-		if _, busy := s.inFlight[name]; busy {
+	for _, name := range next.plan.Due {
+		_, busy := s.inFlight[name]
+		if busy || slices.ContainsFunc(s.inHand[len(next.readings):], func(in reading) bool { return in.Metric == name }) {
 			continue
 		}
 		measuring, cancel := context.WithTimeout(ctx, measureTimeout)
@@ -62,7 +65,7 @@ func (r *Reconciler) measure(ctx context.Context, s *session, p *prepared, name 
 	s.mu.Lock()
 	s.inFlight[name]()
 	delete(s.inFlight, name)
-	if s.ended {
+	if s.done.ended {
 		s.mu.Unlock()
 		return
 	}

@@ -50,7 +50,7 @@ func (r *Reconciler) prepare(ctx context.Context, s *session, run *v1alpha1.Anal
 		return old, nil
 	}
 	values, err := analysistemplate.Resolve(run.Spec.Args, func(ref v1alpha1.SecretKeyRef) (string, error) {
-		return r.secret(ctx, run.Namespace, ref)
+		return secret(ctx, r.Env.Secrets, run.Namespace, ref)
 	})
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -83,11 +83,11 @@ func secretive(run *v1alpha1.AnalysisRun) bool {
 	return false
 }
 
-func (r *Reconciler) secret(ctx context.Context, namespace string, ref v1alpha1.SecretKeyRef) (string, error) {
-	if r.Env.Secrets == nil {
+func secret(ctx context.Context, read metric.SecretReader, namespace string, ref v1alpha1.SecretKeyRef) (string, error) {
+	if read == nil {
 		return "", fmt.Errorf("Secret %s/%s cannot be read by this controller", namespace, ref.Name) //nolint:revive,staticcheck // a kind
 	}
-	data, err := r.Env.Secrets(ctx, namespace, ref.Name)
+	data, err := read(ctx, namespace, ref.Name)
 	if apierrors.IsNotFound(err) {
 		return "", fmt.Errorf("there is no Secret %s/%s: create it and the run goes on", namespace, ref.Name)
 	}

@@ -103,7 +103,7 @@ func (r *Reconciler) pass(ctx context.Context, s *session, run *v1alpha1.Analysi
 		if next, err = r.fromRecord(ctx, s, run, next); err != nil {
 			return reconcile.Result{}, err
 		}
-		r.launch(ctx, s, next.plan.Due)
+		r.launch(ctx, s, next)
 		if v, owner := s.failed(run, next); v != nil {
 			r.post(ctx, s, owner, *v)
 		}

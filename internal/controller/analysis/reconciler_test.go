@@ -81,7 +81,7 @@ func TestAVerdictComesBeforeAnythingIsStored(t *testing.T) {
 		b.scripts["q"] = "FFF"
 		b.create(checkout(), owned(analysisRun(gate("error-rate", "q"))))
 		b.after(2*time.Minute + margin)
-		b.patch = func(int) error { return errors.New("the webhook is down") }
+		b.refuse(func(int) error { return errors.New("the webhook is down") })
 		b.after(time.Minute)
 		want := post{owner: types.NamespacedName{Namespace: "payments", Name: "checkout"}, uid: "ro-uid", stored: 3, after: 3*time.Minute + time.Millisecond}
 		want.Run, want.Metric, want.Value, want.Failed, want.Limit = "checkout-1", "error-rate", "0.08", 3, 2
@@ -96,7 +96,7 @@ func TestAVerdictComesBeforeAnythingIsStored(t *testing.T) {
 			t.Errorf("I7: verdict after %s (-want +got):\n%s", got.after, diff)
 		}
 		b.wants(b.run(), "Running, error-rate Running S0 F2 I0 E0 of 2")
-		b.patch = nil
+		b.refuse(nil)
 		b.wants(b.after(2*time.Second), "Failed, error-rate Failed S0 F3 I0 E0 of 3")
 		if len(b.verdicts) != 1 || len(b.asked["q"]) != 3 {
 			t.Errorf("%d verdicts, %d measurements, want one and three", len(b.verdicts), len(b.asked["q"]))
@@ -113,13 +113,13 @@ func TestAReadingInHandIsReappliedNotRetaken(t *testing.T) {
 		b.scripts["q"] = "FSSSS"
 		b.create(analysisRun(gate("error-rate", "q")))
 		b.after(margin)
-		b.onPatch = func(c client.Client) { // somebody else is faster
+		b.overtake(func(c client.Client) {
 			run := b.run()
 			run.Labels = map[string]string{"touched": "yes"}
 			if err := c.Update(t.Context(), run); err != nil {
 				t.Error(err)
 			}
-		}
+		})
 		run := b.after(time.Minute)
 		b.wants(run, "Running, error-rate Running S0 F1 I0 E0 of 1")
 		if run.Labels["touched"] != "yes" || len(b.asked["q"]) != 1 || b.writes != 3 {
@@ -134,14 +134,14 @@ func TestReadingsOutliveAnAPIServerThatIsGone(t *testing.T) {
 		b.scripts["q"] = "FSSSS"
 		b.create(analysisRun(gate("error-rate", "q")))
 		b.after(margin)
-		b.patch = func(n int) error {
+		b.refuse(func(n int) error {
 			if n%2 == 0 {
 				return conflict(n)
 			}
 			return errors.New("connection refused")
-		}
+		})
 		b.after(3 * time.Minute)
-		b.patch = nil
+		b.refuse(nil)
 		run := b.after(2 * time.Second)
 		b.wants(run, "Running, error-rate Running S2 F1 I0 E0 of 3")
 		if diff := cmp.Diff(minutes(1, 2, 3), b.asked["q"]); diff != "" {
@@ -214,6 +214,20 @@ func TestOneWriteForOneTick(t *testing.T) {
 		synctest.Wait()
 		if b.writes != 2 {
 			t.Errorf("%d writes: a pass that changes nothing writes", b.writes)
+		}
+	})
+}
+
+// An answer may come in after a pass was judged and before it starts what is
+// due: that metric is not due any more.
+func TestWhatCameInSinceIsNotMeasuredAgain(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, b *bed) {
+		s := b.r.sessions.of(analysisRun())
+		s.inHand = []reading{{Taken: judge.Taken{Metric: "a"}}, {Taken: judge.Taken{Metric: "b"}}}
+		b.r.launch(t.Context(), s, step{plan: judge.Plan{Due: []string{"b"}}, readings: s.inHand[:1]})
+		if len(s.inFlight) > 0 {
+			t.Errorf("%d measurements are under way", len(s.inFlight))
 		}
 	})
 }
@@ -519,6 +533,7 @@ func TestADeletedRunIsNotMeasured(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-time.After(10 * time.Minute)
+		synctest.Wait()
 		if len(b.asked["q"]) != 1 || len(b.r.sessions.byName) != 0 {
 			t.Errorf("measured %d times, %d sessions", len(b.asked["q"]), len(b.r.sessions.byName))
 		}

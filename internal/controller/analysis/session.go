@@ -38,8 +38,13 @@ type session struct {
 	prepared     *prepared
 	inHand       []reading
 	inFlight     map[string]context.CancelFunc
+	done         done
+}
+
+// done is what a session does once.
+type done struct {
 	// posted says that the verdict was given; asked that the Rollout's record
-	// was looked at.
+	// was looked at; ended that nothing is to be measured any more.
 	posted, asked, ended bool
 }
 
@@ -84,7 +89,7 @@ func (ss *sessions) end(name types.NamespacedName) {
 func (s *session) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ended = true
+	s.done.ended = true
 	for _, cancel := range s.inFlight {
 		cancel()
 	}
@@ -157,10 +162,10 @@ func (s *session) failed(run *v1alpha1.AnalysisRun, next step) (*rollout.Verdict
 	defer s.mu.Unlock()
 	blame, ok := judge.Culprit(next.rule, next.state)
 	owner := metav1.GetControllerOf(run)
-	if !ok || s.posted || next.refused != "" || next.rule.Terminate == judge.ByController || owner == nil || owner.Kind != "Rollout" {
+	if !ok || s.done.posted || next.refused != "" || next.rule.Terminate == judge.ByController || owner == nil || owner.Kind != "Rollout" {
 		return nil, nil
 	}
-	s.posted = true
+	s.done.posted = true
 	v := &rollout.Verdict{
 		Run: run.Name, Metric: blame.Metric, Message: next.state.Message,
 		Failed: int32(blame.Failed), Limit: int32(blame.Limit), At: next.state.CompletedAt, //nolint:gosec // counts are small

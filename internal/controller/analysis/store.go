@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"sluice.dev/sluice/api/v1alpha1"
@@ -36,8 +37,8 @@ func (r *Reconciler) store(ctx context.Context, run *v1alpha1.AnalysisRun, next 
 // record was written before the traffic moved; the run may not have been.
 func (r *Reconciler) fromRecord(ctx context.Context, s *session, run *v1alpha1.AnalysisRun, next step) (step, error) {
 	s.mu.Lock()
-	ask := next.refused == "" && next.state.Phase != judge.Failed && (!s.asked || run.Spec.Terminate)
-	s.asked = true
+	ask := next.refused == "" && next.state.Phase != judge.Failed && (!s.done.asked || run.Spec.Terminate)
+	s.done.asked = true
 	s.mu.Unlock()
 	owner := metav1.GetControllerOf(run)
 	if !ask || owner == nil || owner.Kind != "Rollout" {
@@ -58,7 +59,7 @@ func (r *Reconciler) fromRecord(ctx context.Context, s *session, run *v1alpha1.A
 		return next, nil
 	}
 	s.mu.Lock()
-	s.posted = true // the Rollout knows
+	s.done.posted = true // the Rollout knows
 	s.mu.Unlock()
 	next.state, next.plan = judge.Convict(r.Clock.Now(), next.rule, next.state, metric, message), judge.Plan{}
 	return next, nil
@@ -96,22 +97,22 @@ func (r *Reconciler) record(old, run *v1alpha1.AnalysisRun) {
 		if m.Message != "" {
 			note = m.Message
 		}
-		r.event(run, v1alpha1.EventMetricPrefix, m.Phase, note)
+		event(r.Recorder, run, v1alpha1.EventMetricPrefix, m.Phase, note)
 	}
 	if run.Status.Phase.Completed() && old.Status.Phase != run.Status.Phase {
 		note := fmt.Sprintf("Analysis is %s", run.Status.Phase)
 		if run.Status.Message != "" {
 			note += ": " + run.Status.Message
 		}
-		r.event(run, v1alpha1.EventAnalysisRunPrefix, run.Status.Phase, note)
+		event(r.Recorder, run, v1alpha1.EventAnalysisRunPrefix, run.Status.Phase, note)
 	}
 }
 
-func (r *Reconciler) event(run *v1alpha1.AnalysisRun, prefix string, phase v1alpha1.AnalysisPhase, note string) {
+func event(recorder events.EventRecorder, run *v1alpha1.AnalysisRun, prefix string, phase v1alpha1.AnalysisPhase, note string) {
 	kind := corev1.EventTypeNormal
 	if phase == v1alpha1.AnalysisPhaseFailed || phase == v1alpha1.AnalysisPhaseError {
 		kind = corev1.EventTypeWarning
 	}
 	reason := prefix + string(phase)
-	r.Recorder.Eventf(run, nil, kind, reason, reason, "%s", note)
+	recorder.Eventf(run, nil, kind, reason, reason, "%s", note)
 }
