@@ -78,6 +78,13 @@ func TestFlatten(t *testing.T) {
 			},
 			want: &spec{Args: []v1alpha1.Argument{arg("one", ptr("1"))}},
 		},
+		"none after a default keeps it": {
+			refs: []v1alpha1.AnalysisTemplateRef{ref("b"), ref("a")},
+			templates: map[v1alpha1.AnalysisTemplateRef]spec{
+				ref("a"): {Args: []v1alpha1.Argument{arg("one", nil)}}, ref("b"): {Args: []v1alpha1.Argument{arg("one", ptr("1"))}},
+			},
+			want: &spec{Args: []v1alpha1.Argument{arg("one", ptr("1"))}},
+		},
 		"defaults that differ": {
 			refs: []v1alpha1.AnalysisTemplateRef{ref("a"), ref("b")},
 			templates: map[v1alpha1.AnalysisTemplateRef]spec{
@@ -169,8 +176,12 @@ func TestSubstitute(t *testing.T) {
 				Provider: v1alpha1.MetricProvider{Datadog: &v1alpha1.DatadogMetric{Queries: map[string]string{"0.01q": "sum:x{a:it's \"quoted\"\\,b:it's \"quoted\"\\}"}}},
 			},
 		},
-		"nothing to do":            {in: v1alpha1.Metric{Name: "m", FailureLimit: ptr(intstr.FromInt32(3))}, want: v1alpha1.Metric{Name: "m", FailureLimit: ptr(intstr.FromInt32(3))}},
-		"numbers stay numbers":     {in: v1alpha1.Metric{Name: "{{args.n}}", FailureLimit: ptr(intstr.FromInt32(3))}, want: v1alpha1.Metric{Name: "5", FailureLimit: ptr(intstr.FromInt32(3))}},
+		"nothing to do":        {in: v1alpha1.Metric{Name: "m", FailureLimit: ptr(intstr.FromInt32(3))}, want: v1alpha1.Metric{Name: "m", FailureLimit: ptr(intstr.FromInt32(3))}},
+		"numbers stay numbers": {in: v1alpha1.Metric{Name: "{{args.n}}", FailureLimit: ptr(intstr.FromInt32(3))}, want: v1alpha1.Metric{Name: "5", FailureLimit: ptr(intstr.FromInt32(3))}},
+		"large numbers too": {
+			in:   v1alpha1.Metric{Name: "{{args.n}}", Provider: v1alpha1.MetricProvider{Prometheus: &v1alpha1.PrometheusMetric{Timeout: ptr(int64(9007199254740993))}}},
+			want: v1alpha1.Metric{Name: "5", Provider: v1alpha1.MetricProvider{Prometheus: &v1alpha1.PrometheusMetric{Timeout: ptr(int64(9007199254740993))}}},
+		},
 		"a value in braces stays":  {in: v1alpha1.Metric{Name: "{{args.braces}}"}, want: v1alpha1.Metric{Name: "{{args.n}}"}},
 		"an open brace stays":      {in: v1alpha1.Metric{Name: "a {{args.n"}, want: v1alpha1.Metric{Name: "a {{args.n"}},
 		"an unknown argument":      {in: v1alpha1.Metric{Name: "m", SuccessCondition: "{{args.gone}} < {{args.gone}}"}, wantErr: `metric "m" uses {{args.gone}}, which`},

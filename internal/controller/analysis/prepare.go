@@ -46,7 +46,7 @@ func (r *Reconciler) prepare(ctx context.Context, s *session, run *v1alpha1.Anal
 	old := s.prepared
 	s.mu.Unlock()
 	same := old != nil && sameBut(old.spec, run.Spec)
-	if same && old.unresolved == nil && !secretive(run) {
+	if same && !secretive(run) {
 		return old, nil
 	}
 	values, err := analysistemplate.Resolve(run.Spec.Args, func(ref v1alpha1.SecretKeyRef) (string, error) {

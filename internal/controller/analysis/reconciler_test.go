@@ -494,7 +494,8 @@ func TestAStatusThatWasFilledInBeforeIsRefused(t *testing.T) {
 		run := analysisRun(gate("error-rate", "q"))
 		run.Status = v1alpha1.AnalysisRunStatus{Phase: v1alpha1.AnalysisPhaseRunning, MetricResults: []v1alpha1.MetricResult{{
 			Name: "error-rate", Phase: v1alpha1.AnalysisPhaseRunning, Count: 4, Successful: 4,
-			Metadata: map[string]string{judge.KeyWindow: "S4", judge.KeyNext: "2000-01-01T00:00:00Z", KeyRun: "another-uid"},
+			Measurements: []v1alpha1.Measurement{{Phase: v1alpha1.AnalysisPhaseSuccessful}},
+			Metadata:     map[string]string{judge.KeyWindow: "S4", judge.KeyNext: "2000-01-01T00:00:00Z", KeyRun: "another-uid"},
 		}}}
 		if FactsOf(run, judge.Guide).Trusted {
 			t.Error("rule 27: it is trusted")
@@ -502,6 +503,9 @@ func TestAStatusThatWasFilledInBeforeIsRefused(t *testing.T) {
 		b.create(run)
 		got := b.after(margin)
 		b.wants(got, "Pending, error-rate Pending S0 F0 I0 E0 of 0")
+		if len(got.Status.MetricResults[0].Measurements) > 0 {
+			t.Error("measurements that were filled in are kept")
+		}
 		if !FactsOf(got, judge.Guide).Trusted {
 			t.Error("our own status is not trusted")
 		}
