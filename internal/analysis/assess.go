@@ -130,31 +130,34 @@ func (m Metric) assessAbsence(o Observation, at time.Time) Measurement {
 		silent.Message = "the query returned no data"
 	}
 	switch m.OnNoData {
-	case NoDataInconclusive:
-		return silent
 	case NoDataSuccess:
 		silent.Phase, silent.assumed = Successful, true
-		return silent
 	case NoDataFailure:
 		silent.Phase, silent.assumed = Failed, true
-		return silent
 	case NoDataError:
 		silent.Phase = Error
-		return silent
+	case "":
+		if d, ok := m.handleAbsence(o, at); ok {
+			return d
+		}
 	}
+	return silent
+}
+
+// handleAbsence lets the conditions that say themselves what no data means
+// decide, and reports whether they do.
+func (m Metric) handleAbsence(o Observation, at time.Time) (d Measurement, ok bool) {
 	eval := func(c *condition.Condition) (bool, error) { return c.EvalAbsent(o.Value, at) }
 	if m.Abort != nil && !m.DryRun && m.Abort.HandlesAbsence() {
 		if holds, err := eval(m.Abort); err == nil && holds {
-			return aborted()
+			return aborted(), true
 		}
 	}
 	if !m.handlesAbsence() {
-		return silent
+		return d, false
 	}
-	if d := m.decide(eval); d.Phase == Successful || d.Phase == Failed {
-		return d
-	}
-	return silent
+	d = m.decide(eval)
+	return d, d.Phase == Successful || d.Phase == Failed
 }
 
 // handlesAbsence reports whether every condition that m has says itself what no

@@ -118,20 +118,26 @@ func Guard(run Run, s State) (ready bool, why string) {
 		return false, fmt.Sprintf("the run is %s", s.Phase)
 	}
 	for _, m := range run.Metrics {
-		if m.DryRun {
-			continue
-		}
-		r := s.Result(m.Name)
-		switch {
-		case r == nil || !r.measured():
-			return false, fmt.Sprintf("metric %q has no measurement yet", m.Name)
-		case !r.conclusive() && r.Message != "":
-			return false, fmt.Sprintf("metric %q: %s", m.Name, r.Message)
-		case !r.conclusive():
-			return false, fmt.Sprintf("metric %q: its latest measurement is %s", m.Name, r.Last)
-		case r.proven() < 1:
-			return false, fmt.Sprintf("metric %q has no successful reading yet", m.Name)
+		if why := s.Result(m.Name).blind(m.Name); why != "" && !m.DryRun {
+			return false, why
 		}
 	}
 	return true, ""
+}
+
+// blind says why the metric called name does not vouch for the canary, and
+// nothing when it does. It may be called on nil.
+func (r *Result) blind(name string) string {
+	switch {
+	case r == nil || !r.measured():
+		return fmt.Sprintf("metric %q has no measurement yet", name)
+	case !r.conclusive() && r.Message != "":
+		return fmt.Sprintf("metric %q: %s", name, r.Message)
+	case !r.conclusive():
+		return fmt.Sprintf("metric %q: its latest measurement is %s", name, r.Last)
+	case r.proven() < 1:
+		return fmt.Sprintf("metric %q has no successful reading yet", name)
+	default:
+		return ""
+	}
 }

@@ -18,7 +18,7 @@ const (
 	KeyConclusive = "sluice.dev/conclusive-window"
 	KeyAssumed    = "sluice.dev/assumed"
 	KeyThrottled  = "sluice.dev/throttled"
-	KeyPassedAt   = "sluice.dev/passed-at"
+	KeyPassedAt   = "sluice.dev/passed-at" //nolint:gosec // no credential: when a metric passed
 	KeyHoldSince  = "sluice.dev/hold-since"
 	KeyHoldUntil  = "sluice.dev/hold-until"
 	KeyHoldCause  = "sluice.dev/hold-cause"

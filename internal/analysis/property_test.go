@@ -34,7 +34,7 @@ func drawMetric(t *rapid.T, tb testing.TB, name string) Metric {
 		m.Failure = must(tb, "result >= 5")
 	}
 	if rapid.SampledFrom([]bool{false, false, true}).Draw(t, "inconclusive") {
-		m.InconclusiveLimit = ptr(rapid.IntRange(0, 3).Draw(t, "inconclusiveLimit"))
+		m.InconclusiveLimit = new(rapid.IntRange(0, 3).Draw(t, "inconclusiveLimit"))
 	}
 	return m
 }

@@ -11,14 +11,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func ptr(n int) *int { return &n }
-
 // TestOneMetric plays scripts against the guide's metric, changed by with. want
 // is the phase of the run and the number of measurements it took.
 func TestOneMetric(t *testing.T) {
 	t.Parallel()
 	background := func(_ *Metric, r *Run) { r.Background = true }
-	limit := func(n int) func(*Metric, *Run) { return func(m *Metric, _ *Run) { m.InconclusiveLimit = ptr(n) } }
+	limit := func(n int) func(*Metric, *Run) { return func(m *Metric, _ *Run) { m.InconclusiveLimit = new(n) } }
 	argo := func(_ *Metric, r *Run) { r.Semantics = Argo }
 	onlySuccess := func(m *Metric, _ *Run) { m.Failure = nil }
 	streak := func(limit, failures int) func(*Metric, *Run) {
@@ -158,10 +156,10 @@ func TestSeveralMetrics(t *testing.T) {
 		"dry run: the band ends it":         {why: "rule 15: D3 does not apply", with: dryB, a: "SSSSS", b: "SB", want: Successful, phases: [2]Phase{Successful, Inconclusive}, taken: [2]int{5, 2}},
 		"dry run: five errors end it":       {why: "rule 15: D8 does not apply", with: dryB, a: "BBBBBSSSSS", b: "EEEEE", want: Successful, phases: [2]Phase{Successful, Error}, taken: [2]int{10, 5}},
 		"dry run: no data decides nothing":  {why: "rule 15: D4 does not apply", with: dryB, a: "SSSSS", b: "N", want: Successful, phases: [2]Phase{Successful, Inconclusive}, taken: [2]int{5, 1}},
-		"dry run: it ends in time":          {why: "rule 15: at the latest after count x interval", with: func(r *Run) { dryB(r); r.Metrics[1].InconclusiveLimit = ptr(99); r.Metrics[1].ErrorLimit = 99 }, a: "BBBBBBBB", b: "SEEEEEEEEEE", want: Running, phases: [2]Phase{Running, Successful}, taken: [2]int{8, 8}},
+		"dry run: it ends in time":          {why: "rule 15: at the latest after count x interval", with: func(r *Run) { dryB(r); r.Metrics[1].InconclusiveLimit = new(99); r.Metrics[1].ErrorLimit = 99 }, a: "BBBBBBBB", b: "SEEEEEEEEEE", want: Running, phases: [2]Phase{Running, Successful}, taken: [2]int{8, 8}},
 		"only dry runs":                     {why: "1.7.3: they are Successful", with: func(r *Run) { dryB(r); r.Metrics[0].DryRun = true }, a: "FFF", b: "SSSSS", want: Successful, phases: [2]Phase{Failed, Successful}, taken: [2]int{3, 5}},
-		"inconclusive stops the other":      {why: "1.7.3", with: func(r *Run) { r.Metrics[0].InconclusiveLimit = ptr(0) }, a: "SB", b: "SSSSS", want: Inconclusive, phases: [2]Phase{Inconclusive, Successful}, taken: [2]int{2, 2}},
-		"failed is worse than inconclusive": {why: "rule 18: what is in hand is judged", with: func(r *Run) { r.Metrics[0].InconclusiveLimit = ptr(0); r.Metrics[1].FailureLimit = 0 }, a: "SB", b: "SF", want: Failed, phases: [2]Phase{Inconclusive, Failed}, taken: [2]int{2, 2}},
+		"inconclusive stops the other":      {why: "1.7.3", with: func(r *Run) { r.Metrics[0].InconclusiveLimit = new(0) }, a: "SB", b: "SSSSS", want: Inconclusive, phases: [2]Phase{Inconclusive, Successful}, taken: [2]int{2, 2}},
+		"failed is worse than inconclusive": {why: "rule 18: what is in hand is judged", with: func(r *Run) { r.Metrics[0].InconclusiveLimit = new(0); r.Metrics[1].FailureLimit = 0 }, a: "SB", b: "SF", want: Failed, phases: [2]Phase{Inconclusive, Failed}, taken: [2]int{2, 2}},
 		"background: one regresses":         {why: "acceptance 12", with: func(r *Run) { r.Background = true }, a: "SSSSSSSSSSFFF", b: "SSSSSSSSSSSSS", want: Failed, phases: [2]Phase{Failed, Successful}, taken: [2]int{13, 13}},
 		"Argo: the passed one rests":        {why: "D11 is off", with: func(r *Run) { r.Semantics = Argo; r.Metrics[0].Count = 7 }, a: "SSSSSSS", b: "SSSSSF", want: Successful, phases: [2]Phase{Successful, Successful}, taken: [2]int{7, 5}},
 	}

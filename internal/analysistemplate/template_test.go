@@ -20,8 +20,6 @@ import (
 	"sluice.dev/sluice/internal/analysis"
 )
 
-func ptr[T any](v T) *T { return &v }
-
 func ref(name string) v1alpha1.AnalysisTemplateRef {
 	return v1alpha1.AnalysisTemplateRef{TemplateName: name}
 }
@@ -48,10 +46,10 @@ func TestFlatten(t *testing.T) {
 			refs: []v1alpha1.AnalysisTemplateRef{ref("a"), ref("b")},
 			templates: map[v1alpha1.AnalysisTemplateRef]spec{
 				ref("a"): {Metrics: metrics("x"), Args: []v1alpha1.Argument{arg("one", nil)}, DryRun: []v1alpha1.DryRun{{MetricName: "x"}}},
-				ref("b"): {Metrics: metrics("y"), Args: []v1alpha1.Argument{arg("two", ptr("2"))}, MeasurementRetention: []v1alpha1.MeasurementRetention{{MetricName: "y", Limit: 3}}},
+				ref("b"): {Metrics: metrics("y"), Args: []v1alpha1.Argument{arg("two", new("2"))}, MeasurementRetention: []v1alpha1.MeasurementRetention{{MetricName: "y", Limit: 3}}},
 			},
 			want: &spec{
-				Metrics: metrics("x", "y"), Args: []v1alpha1.Argument{arg("one", nil), arg("two", ptr("2"))},
+				Metrics: metrics("x", "y"), Args: []v1alpha1.Argument{arg("one", nil), arg("two", new("2"))},
 				DryRun: []v1alpha1.DryRun{{MetricName: "x"}}, MeasurementRetention: []v1alpha1.MeasurementRetention{{MetricName: "y", Limit: 3}},
 			},
 		},
@@ -74,21 +72,21 @@ func TestFlatten(t *testing.T) {
 		"a default wins over none": {
 			refs: []v1alpha1.AnalysisTemplateRef{ref("a"), ref("b")},
 			templates: map[v1alpha1.AnalysisTemplateRef]spec{
-				ref("a"): {Args: []v1alpha1.Argument{arg("one", nil)}}, ref("b"): {Args: []v1alpha1.Argument{arg("one", ptr("1"))}},
+				ref("a"): {Args: []v1alpha1.Argument{arg("one", nil)}}, ref("b"): {Args: []v1alpha1.Argument{arg("one", new("1"))}},
 			},
-			want: &spec{Args: []v1alpha1.Argument{arg("one", ptr("1"))}},
+			want: &spec{Args: []v1alpha1.Argument{arg("one", new("1"))}},
 		},
 		"none after a default keeps it": {
 			refs: []v1alpha1.AnalysisTemplateRef{ref("b"), ref("a")},
 			templates: map[v1alpha1.AnalysisTemplateRef]spec{
-				ref("a"): {Args: []v1alpha1.Argument{arg("one", nil)}}, ref("b"): {Args: []v1alpha1.Argument{arg("one", ptr("1"))}},
+				ref("a"): {Args: []v1alpha1.Argument{arg("one", nil)}}, ref("b"): {Args: []v1alpha1.Argument{arg("one", new("1"))}},
 			},
-			want: &spec{Args: []v1alpha1.Argument{arg("one", ptr("1"))}},
+			want: &spec{Args: []v1alpha1.Argument{arg("one", new("1"))}},
 		},
 		"defaults that differ": {
 			refs: []v1alpha1.AnalysisTemplateRef{ref("a"), ref("b")},
 			templates: map[v1alpha1.AnalysisTemplateRef]spec{
-				ref("a"): {Args: []v1alpha1.Argument{arg("one", ptr("1"))}}, ref("b"): {Args: []v1alpha1.Argument{arg("one", ptr("2"))}},
+				ref("a"): {Args: []v1alpha1.Argument{arg("one", new("1"))}}, ref("b"): {Args: []v1alpha1.Argument{arg("one", new("2"))}},
 			},
 			wantErr: `argument "one" has different defaults in AnalysisTemplate "a" and in AnalysisTemplate "b"`,
 		},
@@ -130,12 +128,12 @@ func TestFlatten(t *testing.T) {
 func TestFill(t *testing.T) {
 	t.Parallel()
 	secret := &v1alpha1.ValueFrom{SecretKeyRef: &v1alpha1.SecretKeyRef{Name: "s", Key: "k"}}
-	declared := []v1alpha1.Argument{{Name: "passed"}, {Name: "default", Value: ptr("d")}, {Name: "secret", ValueFrom: secret}, {Name: "overridden", ValueFrom: secret}}
+	declared := []v1alpha1.Argument{{Name: "passed"}, {Name: "default", Value: new("d")}, {Name: "secret", ValueFrom: secret}, {Name: "overridden", ValueFrom: secret}}
 	got, err := Fill(declared, map[string]string{"passed": "p", "undeclared": "u", "overridden": ""})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []v1alpha1.Argument{{Name: "passed", Value: ptr("p")}, {Name: "default", Value: ptr("d")}, {Name: "secret", ValueFrom: secret}, {Name: "overridden", Value: ptr("")}}
+	want := []v1alpha1.Argument{{Name: "passed", Value: new("p")}, {Name: "default", Value: new("d")}, {Name: "secret", ValueFrom: secret}, {Name: "overridden", Value: new("")}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -168,19 +166,19 @@ func TestSubstitute(t *testing.T) {
 	}{
 		"everywhere": {
 			in: v1alpha1.Metric{
-				Name: "m", Interval: "{{args.every}}", Count: ptr(intstr.FromString("{{args.n}}")), SuccessCondition: "result < {{ args.limit }}",
+				Name: "m", Interval: "{{args.every}}", Count: new(intstr.FromString("{{args.n}}")), SuccessCondition: "result < {{ args.limit }}",
 				Provider: v1alpha1.MetricProvider{Datadog: &v1alpha1.DatadogMetric{Queries: map[string]string{"{{args.limit}}q": "sum:x{a:{{args.tag}},b:{{args.tag}}}"}}},
 			},
 			want: v1alpha1.Metric{
-				Name: "m", Interval: "30s", Count: ptr(intstr.FromString("5")), SuccessCondition: "result < 0.01",
+				Name: "m", Interval: "30s", Count: new(intstr.FromString("5")), SuccessCondition: "result < 0.01",
 				Provider: v1alpha1.MetricProvider{Datadog: &v1alpha1.DatadogMetric{Queries: map[string]string{"0.01q": "sum:x{a:it's \"quoted\"\\,b:it's \"quoted\"\\}"}}},
 			},
 		},
-		"nothing to do":        {in: v1alpha1.Metric{Name: "m", FailureLimit: ptr(intstr.FromInt32(3))}, want: v1alpha1.Metric{Name: "m", FailureLimit: ptr(intstr.FromInt32(3))}},
-		"numbers stay numbers": {in: v1alpha1.Metric{Name: "{{args.n}}", FailureLimit: ptr(intstr.FromInt32(3))}, want: v1alpha1.Metric{Name: "5", FailureLimit: ptr(intstr.FromInt32(3))}},
+		"nothing to do":        {in: v1alpha1.Metric{Name: "m", FailureLimit: new(intstr.FromInt32(3))}, want: v1alpha1.Metric{Name: "m", FailureLimit: new(intstr.FromInt32(3))}},
+		"numbers stay numbers": {in: v1alpha1.Metric{Name: "{{args.n}}", FailureLimit: new(intstr.FromInt32(3))}, want: v1alpha1.Metric{Name: "5", FailureLimit: new(intstr.FromInt32(3))}},
 		"large numbers too": {
-			in:   v1alpha1.Metric{Name: "{{args.n}}", Provider: v1alpha1.MetricProvider{Prometheus: &v1alpha1.PrometheusMetric{Timeout: ptr(int64(9007199254740993))}}},
-			want: v1alpha1.Metric{Name: "5", Provider: v1alpha1.MetricProvider{Prometheus: &v1alpha1.PrometheusMetric{Timeout: ptr(int64(9007199254740993))}}},
+			in:   v1alpha1.Metric{Name: "{{args.n}}", Provider: v1alpha1.MetricProvider{Prometheus: &v1alpha1.PrometheusMetric{Timeout: new(int64(9007199254740993))}}},
+			want: v1alpha1.Metric{Name: "5", Provider: v1alpha1.MetricProvider{Prometheus: &v1alpha1.PrometheusMetric{Timeout: new(int64(9007199254740993))}}},
 		},
 		"a value in braces stays":  {in: v1alpha1.Metric{Name: "{{args.braces}}"}, want: v1alpha1.Metric{Name: "{{args.n}}"}},
 		"an open brace stays":      {in: v1alpha1.Metric{Name: "a {{args.n"}, want: v1alpha1.Metric{Name: "a {{args.n"}},
@@ -262,7 +260,7 @@ func TestSecretsAreRedacted(t *testing.T) {
 func TestResolveNamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	args := []v1alpha1.Argument{
-		{Name: "fine", Value: ptr("1")},
+		{Name: "fine", Value: new("1")},
 		{Name: "none"},
 		{Name: "field", ValueFrom: &v1alpha1.ValueFrom{FieldRef: &v1alpha1.FieldRef{FieldPath: "metadata.name"}}},
 		{Name: "token", ValueFrom: &v1alpha1.ValueFrom{SecretKeyRef: &v1alpha1.SecretKeyRef{Name: "s", Key: "k"}}},
@@ -324,8 +322,8 @@ func TestRulesOfTheGuide(t *testing.T) {
 
 func TestRulesRefuse(t *testing.T) {
 	t.Parallel()
-	str := func(s string) *intstr.IntOrString { return ptr(intstr.FromString(s)) }
-	num := func(n int32) *intstr.IntOrString { return ptr(intstr.FromInt32(n)) }
+	str := func(s string) *intstr.IntOrString { return new(intstr.FromString(s)) }
+	num := func(n int32) *intstr.IntOrString { return new(intstr.FromInt32(n)) }
 	tests := map[string]struct {
 		in   v1alpha1.AnalysisRunSpec
 		want string
@@ -356,7 +354,7 @@ func TestRulesRefuse(t *testing.T) {
 func TestRulesReadStringsAsNumbers(t *testing.T) {
 	t.Parallel()
 	spec := v1alpha1.AnalysisRunSpec{
-		Metrics: []v1alpha1.Metric{{Name: "web", Interval: "1m30s", Count: ptr(intstr.FromString(" 5 ")), FailureLimit: ptr(intstr.FromInt32(-1)), OnError: "abort", AbortCondition: "result > 1"}, {Name: "db"}},
+		Metrics: []v1alpha1.Metric{{Name: "web", Interval: "1m30s", Count: new(intstr.FromString(" 5 ")), FailureLimit: new(intstr.FromInt32(-1)), OnError: "abort", AbortCondition: "result > 1"}, {Name: "db"}},
 		DryRun:  []v1alpha1.DryRun{{MetricName: "^w"}}, MeasurementRetention: []v1alpha1.MeasurementRetention{{MetricName: "d", Limit: 3}, {MetricName: ".*", Limit: 20}},
 	}
 	rules, err := Rules(&spec, analysis.Guide)

@@ -10,6 +10,7 @@
 package condition
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -71,7 +72,7 @@ func compile(expression string, d dialect) (c *Condition, err error) {
 	}()
 	switch {
 	case strings.TrimSpace(expression) == "":
-		return nil, fmt.Errorf("the condition is empty: write an expression such as `result < 0.01`")
+		return nil, errors.New("the condition is empty: write an expression such as `result < 0.01`")
 	case len(expression) > MaxLength:
 		return nil, fmt.Errorf("the condition is %d bytes long; at most %d are allowed", len(expression), MaxLength)
 	case strings.Contains(expression, "{{"):

@@ -61,15 +61,10 @@ func orDefault(args ...any) (any, error) {
 	if isNil(x) {
 		return args[1], nil
 	}
-	switch v := reflect.ValueOf(x); v.Kind() {
-	case reflect.Float64, reflect.Float32:
-		if math.IsNaN(v.Float()) {
-			return args[1], nil
-		}
-	case reflect.Slice, reflect.Map:
-		if v.Len() == 0 {
-			return args[1], nil
-		}
+	v := reflect.ValueOf(x)
+	empty := (v.Kind() == reflect.Slice || v.Kind() == reflect.Map) && v.Len() == 0
+	if empty || v.CanFloat() && math.IsNaN(v.Float()) {
+		return args[1], nil
 	}
 	return x, nil
 }
@@ -111,7 +106,7 @@ func asInt(x any) (any, error) {
 	case v.CanInt():
 		return v.Int(), nil
 	case v.CanUint():
-		return int64(min(v.Uint(), math.MaxInt64)), nil //nolint:gosec // bounded in the same expression
+		return int64(min(v.Uint(), math.MaxInt64)), nil
 	case v.CanFloat():
 		f := v.Float()
 		if math.IsNaN(f) || f < math.MinInt64 || f >= math.MaxInt64 {

@@ -6,7 +6,10 @@ package condition
 import (
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
 	"reflect"
+	"slices"
 )
 
 // Names that the rewriter puts into expressions. A user cannot write them:
@@ -89,64 +92,60 @@ func (m *meter) count(x any, n *int, depth int) error {
 	}
 	switch v := x.(type) {
 	case nil, bool, float64, int:
-		return nil
 	case string:
 		*n += len(v)
 	case []float64:
 		*n += len(v)
 	case []any:
-		*n += len(v)
-		for _, e := range v {
-			if err := m.countAgain(e, n, depth); err != nil {
-				return err
-			}
-		}
+		return m.countAll(slices.Values(v), n, depth)
 	case map[string]any:
-		*n += len(v)
-		for k, e := range v {
+		for k := range v {
 			*n += len(k)
-			if err := m.countAgain(e, n, depth); err != nil {
-				return err
-			}
 		}
+		return m.countAll(maps.Values(v), n, depth)
 	default:
 		return m.reflectCount(x, n, depth)
 	}
-	if *n > m.left {
+	return m.affords(*n)
+}
+
+func (m *meter) affords(n int) error {
+	if n > m.left {
 		return errBudget
 	}
 	return nil
 }
 
-func (m *meter) countAgain(x any, n *int, depth int) error {
-	if *n > m.left {
-		return errBudget
+// countAll counts the elements of a collection and what they hold.
+func (m *meter) countAll(elements iter.Seq[any], n *int, depth int) error {
+	for e := range elements {
+		*n++
+		if err := m.affords(*n); err != nil {
+			return err
+		}
+		if err := m.count(e, n, depth+1); err != nil {
+			return err
+		}
 	}
-	return m.count(x, n, depth+1)
+	return m.affords(*n)
 }
 
 // reflectCount counts values of types that providers do not return but
 // expr-lang makes: []int of a range, map[any][]any of groupBy.
 func (m *meter) reflectCount(x any, n *int, depth int) error {
 	v := reflect.ValueOf(x)
-	switch v.Kind() {
-	case reflect.Slice, reflect.Array:
-		*n += v.Len()
-		if k := v.Type().Elem().Kind(); k != reflect.Interface && k != reflect.Slice && k != reflect.Map && k != reflect.String {
-			return nil
-		}
-		for i := range v.Len() {
-			if err := m.countAgain(v.Index(i).Interface(), n, depth); err != nil {
-				return err
-			}
-		}
-	case reflect.Map:
-		*n += v.Len()
-		for it := v.MapRange(); it.Next(); {
-			if err := m.countAgain(it.Value().Interface(), n, depth); err != nil {
-				return err
-			}
-		}
+	if k := v.Kind(); k != reflect.Slice && k != reflect.Array && k != reflect.Map {
+		return nil
 	}
-	return nil
+	if k := v.Type().Elem().Kind(); k != reflect.Interface && k != reflect.Slice && k != reflect.Map && k != reflect.String {
+		*n += v.Len()
+		return m.affords(*n)
+	}
+	return m.countAll(func(yield func(any) bool) {
+		for _, e := range v.Seq2() {
+			if !yield(e.Interface()) {
+				return
+			}
+		}
+	}, n, depth)
 }

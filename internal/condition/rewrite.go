@@ -59,25 +59,34 @@ func (w *rewriter) binary(node *ast.Node, n *ast.BinaryNode) {
 	case "??":
 		w.traits.asksNil = w.traits.asksNil || mentionsResult(n.Left)
 	case "==", "!=":
-		if isNilLiteral(n.Right) && mentionsResult(n.Left) || isNilLiteral(n.Left) && mentionsResult(n.Right) {
-			w.traits.asksNil = true
-		}
-		if !isLiteral(n.Left) && !isLiteral(n.Right) {
-			n.Left, n.Right = metered(n.Left, 1), metered(n.Right, 1)
-		}
+		w.equality(n)
 	case "in", "not in", "contains", "startsWith", "endsWith":
 		n.Left, n.Right = metered(n.Left, 1), metered(n.Right, 1)
 	case "matches":
-		if pattern, ok := n.Right.(*ast.StringNode); ok {
-			n.Left = metered(n.Left, 1+len(pattern.Value))
-			return
-		}
-		ast.Patch(node, callNode(matchesName, meterNode(), n.Left, n.Right))
+		matching(node, n)
 	case "+":
 		if !isNumber(n.Left) && !isNumber(n.Right) {
 			ast.Patch(node, callNode(addName, meterNode(), n.Left, n.Right))
 		}
 	}
+}
+
+func (w *rewriter) equality(n *ast.BinaryNode) {
+	if isNilLiteral(n.Right) && mentionsResult(n.Left) || isNilLiteral(n.Left) && mentionsResult(n.Right) {
+		w.traits.asksNil = true
+	}
+	if !isLiteral(n.Left) && !isLiteral(n.Right) {
+		n.Left, n.Right = metered(n.Left, 1), metered(n.Right, 1)
+	}
+}
+
+// matching makes a match pay for the length of its pattern, too.
+func matching(node *ast.Node, n *ast.BinaryNode) {
+	if pattern, ok := n.Right.(*ast.StringNode); ok {
+		n.Left = metered(n.Left, 1+len(pattern.Value))
+		return
+	}
+	ast.Patch(node, callNode(matchesName, meterNode(), n.Left, n.Right))
 }
 
 // ownName holds the built-in functions whose result may be as large as the

@@ -37,14 +37,9 @@ func FactsOf(run *v1alpha1.AnalysisRun, semantics judge.Semantics) Facts {
 	results := run.Status.MetricResults
 	rule := judge.Run{Semantics: semantics}
 	for i := range results {
-		r := &results[i]
-		rule.Metrics = append(rule.Metrics, judge.Metric{Name: r.Name, DryRun: r.DryRun})
-		until, err := time.Parse(time.RFC3339, r.Metadata[judge.KeyHoldUntil])
-		if err == nil && !r.DryRun && !run.Status.Phase.Completed() && (f.Hold == "" || until.Before(f.HoldUntil)) {
-			f.Hold, f.HoldUntil = fmt.Sprintf("metric %q: %s", r.Name, r.Message), until
-		}
-		if f.Failed == nil && !r.DryRun && r.Phase == run.Status.Phase && (r.Phase == v1alpha1.AnalysisPhaseFailed || r.Phase == v1alpha1.AnalysisPhaseError) {
-			f.Failed = r
+		rule.Metrics = append(rule.Metrics, judge.Metric{Name: results[i].Name, DryRun: results[i].DryRun})
+		if !results[i].DryRun {
+			f.add(&results[i])
 		}
 	}
 	switch {
@@ -56,4 +51,16 @@ func FactsOf(run *v1alpha1.AnalysisRun, semantics judge.Semantics) Facts {
 		f.GuardReady, f.GuardWhy = judge.Guard(rule, stateOf(run))
 	}
 	return f
+}
+
+// add takes down what one metric that decides adds to the facts.
+func (f *Facts) add(r *v1alpha1.MetricResult) {
+	until, err := time.Parse(time.RFC3339, r.Metadata[judge.KeyHoldUntil])
+	if err == nil && !f.Phase.Completed() && (f.Hold == "" || until.Before(f.HoldUntil)) {
+		f.Hold, f.HoldUntil = fmt.Sprintf("metric %q: %s", r.Name, r.Message), until
+	}
+	ended := f.Phase == v1alpha1.AnalysisPhaseFailed || f.Phase == v1alpha1.AnalysisPhaseError
+	if f.Failed == nil && ended && r.Phase == f.Phase {
+		f.Failed = r
+	}
 }

@@ -85,7 +85,7 @@ func secretive(run *v1alpha1.AnalysisRun) bool {
 
 func secret(ctx context.Context, read metric.SecretReader, namespace string, ref v1alpha1.SecretKeyRef) (string, error) {
 	if read == nil {
-		return "", fmt.Errorf("Secret %s/%s cannot be read by this controller", namespace, ref.Name) //nolint:revive,staticcheck // a kind
+		return "", fmt.Errorf("the Secret %s/%s cannot be read by this controller", namespace, ref.Name)
 	}
 	data, err := read(ctx, namespace, ref.Name)
 	if apierrors.IsNotFound(err) {

@@ -168,7 +168,7 @@ func (s *session) failed(run *v1alpha1.AnalysisRun, next step) (*rollout.Verdict
 	s.done.posted = true
 	v := &rollout.Verdict{
 		Run: run.Name, Metric: blame.Metric, Message: next.state.Message,
-		Failed: int32(blame.Failed), Limit: int32(blame.Limit), At: next.state.CompletedAt, //nolint:gosec // counts are small
+		Failed: int32(blame.Failed), Limit: int32(blame.Limit), At: next.state.CompletedAt,
 	}
 	for _, in := range next.readings {
 		if in.Metric == blame.Metric {

@@ -5,6 +5,7 @@ package analysis
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -113,9 +114,7 @@ func resultOf(run *v1alpha1.AnalysisRun, next step, i int) v1alpha1.MetricResult
 		for j := range run.Status.MetricResults {
 			if old := &run.Status.MetricResults[j]; old.Name == r.Name {
 				out.Measurements = old.DeepCopy().Measurements
-				for k, v := range old.Metadata {
-					out.Metadata[k] = v
-				}
+				maps.Copy(out.Metadata, old.Metadata)
 			}
 		}
 	}
@@ -147,9 +146,7 @@ func resultOf(run *v1alpha1.AnalysisRun, next step, i int) v1alpha1.MetricResult
 // judged in.
 func measurementOf(in *reading, window string) v1alpha1.Measurement {
 	metadata := map[string]string{}
-	for k, v := range in.notes {
-		metadata[k] = v
-	}
+	maps.Copy(metadata, in.notes)
 	if in.Reason != "" {
 		metadata[KeyReason] = in.Reason
 	}
@@ -217,4 +214,4 @@ func stamp(t time.Time) *metav1.Time {
 	return new(metav1.NewTime(t.Truncate(time.Second)))
 }
 
-func small(n int) int32 { return int32(n) } //nolint:gosec // counts of measurements
+func small(n int) int32 { return int32(n) }
