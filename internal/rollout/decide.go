@@ -189,6 +189,7 @@ func invalid(s *Snapshot, p *Plan) {
 	}
 	if st.Current != st.Stable {
 		lapse(s, p)
+		resteps(s, p)
 	}
 	if st.Abort && st.Current != st.Stable {
 		endRuns(s, p, "the rollout was aborted")

@@ -26,9 +26,16 @@ func fallen(s *Snapshot, p *Plan) {
 		if v == nil {
 			v = &Verdict{Run: g.run.Name, Message: g.run.Message, At: s.Now}
 		}
-		fell(s, p, v, fmt.Sprintf("%s analysis phase error/failed: %s", g.label, g.run.Message))
+		fell(s, p, v, fmt.Sprintf("%s %s: %s", g.label, ended(g.run.Phase), g.run.Message))
 		return
 	}
+}
+
+func ended(phase RunPhase) string {
+	if phase == RunError {
+		return "ended in error"
+	}
+	return "failed"
 }
 
 func fell(s *Snapshot, p *Plan, v *Verdict, message string) {
@@ -66,10 +73,10 @@ type gate struct {
 func gates(s *Snapshot, p *Plan) []gate {
 	var gs []gate
 	if p.Status.StepRun != nil {
-		gs = append(gs, gate{"Step-based", p.Status.StepRun, seen(s.StepRun, p.Status.StepRun)})
+		gs = append(gs, gate{"the step's analysis", p.Status.StepRun, seen(s.StepRun, p.Status.StepRun)})
 	}
 	if p.Status.Background != nil {
-		gs = append(gs, gate{"Background", p.Status.Background, seen(s.Background, p.Status.Background)})
+		gs = append(gs, gate{"the background analysis", p.Status.Background, seen(s.Background, p.Status.Background)})
 	}
 	return gs
 }
@@ -104,8 +111,9 @@ func observeHold(s *Snapshot, p *Plan) {
 		held = true
 		pause(s, p, PauseHold)
 	}
-	if !held {
+	if !held && hasPause(st, PauseHold) {
 		unpause(p, PauseHold)
+		p.event(ReasonResumed, "Rollout is resumed: the analysis holds no longer")
 	}
 }
 

@@ -110,14 +110,14 @@ func (w World) named(ref *rollout.RunRef) *rollout.Run {
 		HoldUntil: r.HoldUntil, Unfinished: r.Unfinished,
 	}
 	if !r.Ready {
-		run.GuardWhy = "metric errors has no successful measurement yet"
+		run.GuardWhy = "metric error-rate has no successful measurement yet"
 	}
 	if !r.HoldUntil.IsZero() {
-		run.Hold = "metric errors is between its two conditions"
+		run.Hold = "metric error-rate is between its two conditions"
 	}
 	if r.Phase == rollout.RunFailed {
 		run.Verdict = &rollout.Verdict{
-			Run: ref.Name, Metric: "errors", Message: r.Message, Value: "0.08", Failed: 3, Limit: 2, At: w.Now,
+			Run: ref.Name, Metric: "error-rate", Message: r.Message, Value: "0.081", Failed: 3, Limit: 2, At: w.Now,
 		}
 	}
 	return &run

@@ -13,7 +13,6 @@
          > Rollout aborted update to revision 2
 09:04:00 step 0/10 weights 100/0 pods v1=4/4 v2=1/1! services v1/v1 Degraded: RolloutAborted: Rollout aborted update to revision 2
 09:04:30 step 0/10 weights 100/0 pods v1=4/4 v2=0/0 services v1/v1 Degraded: RolloutAborted: Rollout aborted update to revision 2
-09:07:10 - web-v2-2-2 passes
 09:10:00 - somebody retries
 09:10:00 step 0/10 weights 100/0 pods v1=4/4 v2=0/1 services v1/v1 Progressing: more replicas need to be updated
          > Retrying rollout after abort, attempt 2
@@ -49,5 +48,4 @@
 09:37:31 - the stable Service's endpoints are pods of v2
 09:37:31 step 10/10 weights 100/0 pods v1=4/4! v2=4/4 services v2/v2 Progressing: waiting for all steps to complete
 09:37:31 step 10/10 weights 100/0 pods v1=4/4! v2=4/4 services v2/v2 Healthy
-09:37:31 - the stable Service's endpoints are pods of v2
 09:38:00 step 10/10 weights 100/0 pods v1=0/0 v2=4/4 services v2/v2 Healthy

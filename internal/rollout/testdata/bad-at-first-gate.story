@@ -9,7 +9,7 @@
 09:01:10 - web-v2-2 has a first good reading
 09:02:10 step 2/10 weights 90/10 pods v1=4/4 v2=1/1 services v1/v2 Progressing: waiting for analysis to complete
 09:05:10 - web-v2-2-2 fails
-09:05:10 step 0/10 weights 100/0 pods v1=4/4 v2=1/1 services v1/v1 Degraded: RolloutAborted: Rollout aborted update to revision 2: Step-based analysis phase error/failed: metric error-rate: 3 measurements failed, limit 2; last value 0.081
-         > Rollout aborted update to revision 2: Step-based analysis phase error/failed: metric error-rate: 3 measurements failed, limit 2; last value 0.081
-09:05:10 step 0/10 weights 100/0 pods v1=4/4 v2=1/1! services v1/v1 Degraded: RolloutAborted: Rollout aborted update to revision 2: Step-based analysis phase error/failed: metric error-rate: 3 measurements failed, limit 2; last value 0.081
-09:05:40 step 0/10 weights 100/0 pods v1=4/4 v2=0/0 services v1/v1 Degraded: RolloutAborted: Rollout aborted update to revision 2: Step-based analysis phase error/failed: metric error-rate: 3 measurements failed, limit 2; last value 0.081
+09:05:10 step 0/10 weights 100/0 pods v1=4/4 v2=1/1 services v1/v1 Degraded: RolloutAborted: Rollout aborted update to revision 2: the step's analysis failed: metric error-rate: 3 measurements failed, limit 2; last value 0.081
+         > Rollout aborted update to revision 2: the step's analysis failed: metric error-rate: 3 measurements failed, limit 2; last value 0.081
+09:05:10 step 0/10 weights 100/0 pods v1=4/4 v2=1/1! services v1/v1 Degraded: RolloutAborted: Rollout aborted update to revision 2: the step's analysis failed: metric error-rate: 3 measurements failed, limit 2; last value 0.081
+09:05:40 step 0/10 weights 100/0 pods v1=4/4 v2=0/0 services v1/v1 Degraded: RolloutAborted: Rollout aborted update to revision 2: the step's analysis failed: metric error-rate: 3 measurements failed, limit 2; last value 0.081

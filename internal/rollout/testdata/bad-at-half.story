@@ -22,8 +22,7 @@
          > Rollout is paused (CanaryPauseStep)
 09:22:20 step 8/10 weights 50/50 pods v1=4/4 v2=2/2 services v1/v2 Progressing: waiting for analysis to complete
 09:25:10 - web-v2-2 fails
-09:25:10 step 0/10 weights 100/0 pods v1=4/4 v2=2/2 services v1/v1 Degraded: RolloutAborted: Rollout aborted update to revision 2: Background analysis phase error/failed: metric error-rate: 3 measurements failed, limit 2; last value 0.081
-         > Rollout aborted update to revision 2: Background analysis phase error/failed: metric error-rate: 3 measurements failed, limit 2; last value 0.081
-09:25:10 step 0/10 weights 100/0 pods v1=4/4 v2=2/2! services v1/v1 Degraded: RolloutAborted: Rollout aborted update to revision 2: Background analysis phase error/failed: metric error-rate: 3 measurements failed, limit 2; last value 0.081
-09:25:40 step 0/10 weights 100/0 pods v1=4/4 v2=0/0 services v1/v1 Degraded: RolloutAborted: Rollout aborted update to revision 2: Background analysis phase error/failed: metric error-rate: 3 measurements failed, limit 2; last value 0.081
-09:27:20 - web-v2-2-8 passes
+09:25:10 step 0/10 weights 100/0 pods v1=4/4 v2=2/2 services v1/v1 Degraded: RolloutAborted: Rollout aborted update to revision 2: the background analysis failed: metric error-rate: 3 measurements failed, limit 2; last value 0.081
+         > Rollout aborted update to revision 2: the background analysis failed: metric error-rate: 3 measurements failed, limit 2; last value 0.081
+09:25:10 step 0/10 weights 100/0 pods v1=4/4 v2=2/2! services v1/v1 Degraded: RolloutAborted: Rollout aborted update to revision 2: the background analysis failed: metric error-rate: 3 measurements failed, limit 2; last value 0.081
+09:25:40 step 0/10 weights 100/0 pods v1=4/4 v2=0/0 services v1/v1 Degraded: RolloutAborted: Rollout aborted update to revision 2: the background analysis failed: metric error-rate: 3 measurements failed, limit 2; last value 0.081

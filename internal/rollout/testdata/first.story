@@ -6,5 +6,3 @@
 09:00:10 step 10/10 weights 100/0 pods v2=4/4 services v2/v2 Progressing: waiting for all steps to complete
 09:00:10 step 10/10 weights 100/0 pods v2=4/4 services v2/v2 Healthy
 09:00:11 - the stable Service's endpoints are pods of v2
-09:00:11 - the stable Service's endpoints are pods of v2
-09:00:11 - the stable Service's endpoints are pods of v2

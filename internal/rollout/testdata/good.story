@@ -32,5 +32,4 @@
 09:27:31 - the stable Service's endpoints are pods of v2
 09:27:31 step 10/10 weights 100/0 pods v1=4/4! v2=4/4 services v2/v2 Progressing: waiting for all steps to complete
 09:27:31 step 10/10 weights 100/0 pods v1=4/4! v2=4/4 services v2/v2 Healthy
-09:27:31 - the stable Service's endpoints are pods of v2
 09:28:00 step 10/10 weights 100/0 pods v1=0/0 v2=4/4 services v2/v2 Healthy

@@ -48,5 +48,4 @@
 09:37:31 - the stable Service's endpoints are pods of v3
 09:37:31 step 10/10 weights 100/0 pods v1=4/4! v2=0/0 v3=4/4 services v3/v3 Progressing: waiting for all steps to complete
 09:37:31 step 10/10 weights 100/0 pods v1=4/4! v2=0/0 v3=4/4 services v3/v3 Healthy
-09:37:31 - the stable Service's endpoints are pods of v3
 09:38:00 step 10/10 weights 100/0 pods v1=0/0 v2=0/0 v3=4/4 services v3/v3 Healthy

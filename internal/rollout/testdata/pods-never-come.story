@@ -35,5 +35,4 @@
 10:57:01 - the stable Service's endpoints are pods of v2
 10:57:01 step 10/10 weights 100/0 pods v1=4/4! v2=4/4 services v2/v2 Progressing: waiting for all steps to complete
 10:57:01 step 10/10 weights 100/0 pods v1=4/4! v2=4/4 services v2/v2 Healthy
-10:57:01 - the stable Service's endpoints are pods of v2
 10:57:30 step 10/10 weights 100/0 pods v1=0/0 v2=4/4 services v2/v2 Healthy

@@ -3,7 +3,7 @@
 09:00:00 step 0/5 pods v1=4/4 v2=0/1 Progressing: updated replicas are still becoming available
 09:00:10 - the pods of v2 are available
 09:00:10 step 0/5 pods v1=4/4 v2=1/1 Progressing: waiting for background analysis web-v2-2 to start
-09:00:10 step 0/5 pods v1=4/4 v2=1/1 Progressing: waiting for background analysis web-v2-2: metric errors has no successful measurement yet
+09:00:10 step 0/5 pods v1=4/4 v2=1/1 Progressing: waiting for background analysis web-v2-2: metric error-rate has no successful measurement yet
 09:01:10 - web-v2-2 has a first good reading
 09:01:10 step 0/5 pods v1=3/3 v2=1/1 Progressing: waiting for all steps to complete
 09:01:10 step 1/5 pods v1=3/3 v2=1/1 Paused: CanaryPauseStep

@@ -20,6 +20,4 @@
 09:03:11 - the stable Service's endpoints are pods of v2
 09:03:11 step 10/10 weights 100/0 pods v1=4/4! v2=4/4 services v2/v2 Progressing: waiting for all steps to complete
 09:03:11 step 10/10 weights 100/0 pods v1=4/4! v2=4/4 services v2/v2 Healthy
-09:03:11 - the stable Service's endpoints are pods of v2
 09:03:40 step 10/10 weights 100/0 pods v1=0/0 v2=4/4 services v2/v2 Healthy
-09:07:10 - web-v2-2-2 passes

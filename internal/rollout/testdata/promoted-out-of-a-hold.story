@@ -9,7 +9,7 @@
 09:01:10 - web-v2-2 has a first good reading
 09:02:10 step 2/10 weights 90/10 pods v1=4/4 v2=1/1 services v1/v2 Progressing: waiting for analysis to complete
 09:03:10 - web-v2-2-2 holds: 2 % errors
-09:03:10 step 2/10 weights 90/10 pods v1=4/4 v2=1/1 services v1/v2 Progressing: metric errors is between its two conditions
+09:03:10 step 2/10 weights 90/10 pods v1=4/4 v2=1/1 services v1/v2 Progressing: metric error-rate is between its two conditions
 09:33:10 step 2/10 weights 90/10 pods v1=4/4 v2=1/1 services v1/v2 Paused: AnalysisHold
          > Rollout is paused (AnalysisHold)
 09:37:10 - somebody promotes
@@ -38,5 +38,4 @@
 09:57:31 - the stable Service's endpoints are pods of v2
 09:57:31 step 10/10 weights 100/0 pods v1=4/4! v2=4/4 services v2/v2 Progressing: waiting for all steps to complete
 09:57:31 step 10/10 weights 100/0 pods v1=4/4! v2=4/4 services v2/v2 Healthy
-09:57:31 - the stable Service's endpoints are pods of v2
 09:58:00 step 10/10 weights 100/0 pods v1=0/0 v2=4/4 services v2/v2 Healthy
