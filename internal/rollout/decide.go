@@ -80,6 +80,11 @@ func climbing(p *Plan) bool {
 func start(s *Snapshot, p *Plan) {
 	st := &p.Status
 	p.Replicas[st.Current] = s.Spec.Replicas
+	if !s.Spec.Routed {
+		st.Stable = st.Current
+		resize(s, p, s.Spec.MaxWeight)
+		st.Stable = ""
+	}
 	st.Step = len(s.Spec.Steps)
 	if s.Pools[st.Current].Available < s.Spec.Replicas {
 		return

@@ -197,23 +197,21 @@ func raisable(s *Snapshot, p *Plan, want int32) (ok bool, why string) {
 }
 
 // heldWeight is the weight that the canary has now. Without traffic routing it
-// is the one before the step at work, which its pods were counted for.
+// is the one before the step at work, which its pods were counted for, and none
+// without a pod.
 func heldWeight(s *Snapshot, p *Plan) int32 {
-	if s.Spec.Routed {
-		if s.Router == nil {
-			return 0
-		}
-		return s.Router.Weights.Canary
-	}
 	st := &p.Status
-	var held int32
-	if st.Step > 0 {
-		held = weightAt(s.Spec, st.Step-1)
+	switch {
+	case s.Spec.Routed && s.Router == nil:
+		return 0
+	case s.Spec.Routed:
+		return s.Router.Weights.Canary
+	case s.Pools[st.Current].Available == 0:
+		return 0
+	case st.Step == 0:
+		return 1
 	}
-	if held == 0 && s.Pools[st.Current].Available > 0 {
-		held = 1
-	}
-	return held
+	return max(1, weightAt(s.Spec, st.Step-1))
 }
 
 // startBackground starts the background analysis once the canary has traffic,
@@ -231,7 +229,7 @@ func startBackground(s *Snapshot, p *Plan) {
 		return
 	}
 	weight := heldWeight(s, p)
-	if weight == 0 || !s.canaryIs(st.Current) || s.Pools[st.Current].Available == 0 {
+	if weight == 0 || s.Spec.Routed && !s.canaryIs(st.Current) || s.Pools[st.Current].Available == 0 {
 		return
 	}
 	begin(s, p, &st.Background, RunKindBackground)
@@ -259,8 +257,9 @@ func begin(s *Snapshot, p *Plan, ref **RunRef, kind RunKind) {
 // restart asks again for a run that was recorded and never made, and gives it
 // another name when the name turned out to be taken by somebody else's.
 func restart(s *Snapshot, p *Plan, ref **RunRef, run *Run, kind RunKind) {
+	asked := func(x StartRun) bool { return x.Name == (*ref).Name }
 	switch {
-	case run != nil || (*ref).Phase != RunRecorded:
+	case run != nil || (*ref).Phase != RunRecorded || slices.ContainsFunc(p.Start, asked):
 	case s.RunNames[(*ref).Name]:
 		begin(s, p, ref, kind)
 	default:

@@ -5,6 +5,7 @@ package rollout_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -102,6 +103,11 @@ func sane(s rollout.Snapshot, p rollout.Plan, g ghost) string {
 		return "no phase"
 	case st.Phase != rollout.Healthy && st.Message == "":
 		return "neither healthy nor a reason"
+	}
+	for i, x := range p.Start {
+		if slices.ContainsFunc(p.Start[:i], func(y rollout.StartRun) bool { return x.Name == y.Name }) {
+			return "starts " + x.Name + " twice"
+		}
 	}
 	for r, n := range p.Replicas {
 		if n < 0 || r == "" {
@@ -251,6 +257,7 @@ func gatesFirst(s rollout.Snapshot, p rollout.Plan, g ghost) string {
 	if s.Status.Stable == "" || st.Current == s.Status.Stable {
 		return ""
 	}
+	started := s.Status.Background != nil && st.StepsHash == s.Status.StepsHash || st.Background != nil
 	until := 0
 	switch {
 	case st.Stable != s.Status.Stable:
@@ -259,7 +266,7 @@ func gatesFirst(s rollout.Snapshot, p rollout.Plan, g ghost) string {
 		until = st.Step
 	case p.Weights != nil && p.Weights.Canary == s.Spec.MaxWeight && (s.Router.Weights.Canary < s.Spec.MaxWeight):
 		until = st.Step
-	case p.Weights != nil && p.Weights.Canary > s.Router.Weights.Canary && s.Router.Weights.Canary > 0 && s.Status.Background != nil:
+	case p.Weights != nil && p.Weights.Canary > s.Router.Weights.Canary && s.Router.Weights.Canary > 0 && started:
 		return guardFirst(s, p, g)
 	default:
 		return ""
@@ -269,7 +276,7 @@ func gatesFirst(s rollout.Snapshot, p rollout.Plan, g ghost) string {
 			return fmt.Sprintf("I3: step %d was not passed", i)
 		}
 	}
-	if st.Stable != s.Status.Stable || s.Spec.Routed && s.Router.Weights.Canary > 0 && s.Status.Background != nil {
+	if st.Stable != s.Status.Stable || s.Spec.Routed && s.Router.Weights.Canary > 0 && started {
 		return guardFirst(s, p, g)
 	}
 	return ""
@@ -282,9 +289,9 @@ func taken(p rollout.Plan, r rollout.Revision) bool {
 }
 
 func guardFirst(s rollout.Snapshot, p rollout.Plan, g ghost) string {
-	run := s.Background
-	ready := run != nil && run.GuardReady && (run.Phase == rollout.RunRunning || run.Phase == rollout.RunSuccessful)
-	if !s.Spec.Background || ready || s.Spec.Replicas == 0 {
+	run, ref := s.Background, p.Status.Background
+	ready := run != nil && ref != nil && run.Name == ref.Name && run.GuardReady && (run.Phase == rollout.RunRunning || run.Phase == rollout.RunSuccessful)
+	if !s.Spec.Background || s.Spec.BackgroundFrom > len(s.Spec.Steps) || ready || s.Spec.Replicas == 0 {
 		return ""
 	}
 	for i := range len(s.Spec.Steps) + 1 {

@@ -20,6 +20,15 @@ func resize(s *Snapshot, p *Plan, weight int32) {
 	}
 }
 
+// desired is how many pods the canary is to have for weight.
+func desired(s *Snapshot, weight int32) int32 {
+	if s.Spec.Routed {
+		return share(s.Spec, weight)
+	}
+	canary, _ := replicas.Want(s.Spec.Replicas, weight, s.Spec.MaxSurge)
+	return canary
+}
+
 // keepUp adds the pods that the rollout lacks to the stable revision while the
 // canary may not grow: somebody may need them meanwhile.
 func keepUp(s *Snapshot, p *Plan) {

@@ -108,7 +108,7 @@ func modelCases() map[string]modelCase {
 			left: budget{0, 0, 1}, more: budget{1, 1, 0}},
 		"pods that may not come, or it is aborted": {
 			spec: with(routed(1, weight(50), pause(), weight(80)), guard, func(s *rollout.Spec) { s.ProgressDeadline, s.DeadlineAborts = 20*time.Second, true }),
-			left: budget{0, 1, 0}, more: budget{1, 1, 1}},
+			left: budget{0, 1, 0}, more: budget{1, 0, 1}},
 		"pods share, surge": {spec: shared(2, weight(50), judge()), left: budget{1, 0, 1}, more: budget{1, 1, 1}},
 		"pods share, no surge, guarded": {
 			spec: with(shared(3, weight(20), weight(60)), guard, func(s *rollout.Spec) { s.MaxSurge, s.MaxUnavailable = 0, 1 }),

@@ -90,5 +90,5 @@ func reachedForAnalysis(s *Snapshot, p *Plan, weight int32) bool {
 	if s.Spec.Routed && (s.Router == nil || s.Router.Weights.Canary != weight) {
 		return false
 	}
-	return share(s.Spec, weight) == 0 || s.Pools[p.Status.Current].Available > 0
+	return desired(s, weight) == 0 || s.Pools[p.Status.Current].Available > 0
 }
