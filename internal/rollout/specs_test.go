@@ -83,13 +83,13 @@ func modelCases() map[string]modelCase {
 	return map[string]modelCase{
 		"one weight":           {spec: routed(1, weight(50)), left: budget{1, 1, 1}, more: budget{1, 1, 2}, stale: true},
 		"two weights":          {spec: routed(2, weight(50), weight(100)), left: budget{1, 0, 1}, more: budget{1, 0, 2}},
-		"no steps, guarded":    {spec: with(routed(2), guard), left: budget{0, 1, 1}, more: budget{1, 1, 1}},
+		"no steps, guarded":    {spec: with(routed(1), guard), left: budget{0, 1, 1}, more: budget{1, 1, 1}},
 		"two weights, guarded": {spec: with(routed(1, weight(50), weight(100)), guard), left: budget{0, 1, 1}, more: budget{1, 1, 1}},
 		"a timed pause":        {spec: routed(3, weight(20), pause(), weight(60)), left: budget{0, 0, 1}, more: budget{1, 0, 1}},
 		"an endless pause first, and an analysis": {
 			spec: routed(1, stop(), weight(10), judge(), weight(50)), left: budget{0, 0, 2}, more: budget{0, 1, 3}},
 		"an analysis, guarded": {
-			spec: with(routed(1, weight(10), judge(), weight(50)), guard), left: budget{0, 0, 1}, more: budget{0, 1, 1}},
+			spec: with(routed(1, weight(10), judge()), guard), left: budget{0, 0, 1}, more: budget{0, 1, 1}},
 		"weights that fall": {spec: routed(3, weight(60), weight(20), weight(100)), left: budget{0, 0, 1}, more: budget{1, 0, 1}},
 		"no delays": {
 			spec: with(routed(2, weight(50)), func(s *rollout.Spec) { s.ScaleDownDelay, s.AbortDelay = 0, 0 }),
@@ -119,7 +119,7 @@ func modelCases() map[string]modelCase {
 		"the first revision": {spec: routed(2, weight(50)), left: budget{1, 0, 1}, more: budget{1, 0, 2}, first: true},
 		"stable shrinks, guarded": {
 			spec: with(routed(2, weight(50), judge()), guard, func(s *rollout.Spec) { s.DynamicStable = true }),
-			left: budget{0, 0, 1}, more: budget{0, 1, 1}},
+			left: budget{0, 1, 0}, more: budget{0, 1, 1}},
 	}
 }
 

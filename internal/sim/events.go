@@ -18,7 +18,7 @@ func (w *World) PodUp(r rollout.Revision) bool {
 	}
 	pool.Ready++
 	pool.Available++
-	w.setPool(r, pool)
+	setPool(w, r, pool)
 	return true
 }
 
@@ -30,7 +30,7 @@ func (w *World) PodDown(r rollout.Revision) bool {
 	}
 	pool.Ready--
 	pool.Available--
-	w.setPool(r, pool)
+	setPool(w, r, pool)
 	return true
 }
 
@@ -51,7 +51,7 @@ func (w *World) SetRun(ref *rollout.RunRef, change func(*Run)) bool {
 		return false
 	}
 	change(&r)
-	w.setRun(ref.Name, r)
+	setRun(w, ref.Name, r)
 	return true
 }
 
@@ -82,13 +82,13 @@ func (w *World) PromoteFull() {
 	if w.Status.Current != w.Status.Stable {
 		w.Status.PromoteFull = true
 	}
-	w.unpause()
+	unpause(w)
 }
 
 // Promote is the patch of the promote command.
 func (w *World) Promote() {
 	st := &w.Status
-	w.unpause()
+	unpause(w)
 	next := min(st.Step+1, len(w.Spec.Steps))
 	switch {
 	case st.StepRun != nil && st.StepRun.Phase == rollout.RunInconclusive:
@@ -100,7 +100,7 @@ func (w *World) Promote() {
 	}
 }
 
-func (w *World) unpause() {
+func unpause(w *World) {
 	if w.Spec.Paused {
 		w.Ask(func(s *rollout.Spec) { s.Paused = false })
 	}

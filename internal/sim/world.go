@@ -89,15 +89,15 @@ func (w World) Snapshot() rollout.Snapshot {
 		}
 	}
 	slices.Sort(s.Strays)
-	s.StepRun = w.named(w.Status.StepRun)
-	s.Background = w.named(w.Status.Background)
+	s.StepRun = named(w, w.Status.StepRun)
+	s.Background = named(w, w.Status.Background)
 	return s
 }
 
 func names(ref *rollout.RunRef, name string) bool { return ref != nil && ref.Name == name }
 
 // named returns the run that ref names, if this attempt started it.
-func (w World) named(ref *rollout.RunRef) *rollout.Run {
+func named(w World, ref *rollout.RunRef) *rollout.Run {
 	if ref == nil {
 		return nil
 	}
@@ -190,9 +190,9 @@ func (w *World) Commit(p rollout.Plan) {
 	w.Status = Stored(p.Status)
 	w.Seen = true
 	if pool, ok := w.Pools[w.Status.Current]; ok && before != w.Status.Current {
-		if n := w.lastNumber(); pool.Number < n {
+		if n := lastNumber(w); pool.Number < n {
 			pool.Number = n + 1
-			w.setPool(w.Status.Current, pool)
+			setPool(w, w.Status.Current, pool)
 		}
 	}
 }
@@ -202,40 +202,40 @@ func (w *World) Do(p rollout.Plan, x Write) {
 	r := rollout.Revision(x.What)
 	switch x.Kind {
 	case Scale:
-		w.scale(r, p.Replicas[r])
+		scale(w, r, p.Replicas[r])
 	case Deadline:
 		pool := w.Pools[r]
 		pool.Deadline = p.Deadlines[r].Truncate(time.Second)
-		w.setPool(r, pool)
+		setPool(w, r, pool)
 	case Prune:
 		w.Pools = maps.Clone(w.Pools)
 		delete(w.Pools, r)
 	case Route:
-		w.route(p)
+		route(w, p)
 	case StableService:
 		w.Services.Stable = r
 	case CanaryService:
 		w.Services.Canary = r
 	case Start:
-		w.start(p, x.What)
+		start(w, p, x.What)
 	case Stop:
 		run := w.Runs[x.What]
 		run.Phase, run.Stopped, run.HoldUntil = rollout.RunSuccessful, true, time.Time{}
-		w.setRun(x.What, run)
+		setRun(w, x.What, run)
 	}
 }
 
-func (w *World) setPool(r rollout.Revision, pool rollout.Pool) {
+func setPool(w *World, r rollout.Revision, pool rollout.Pool) {
 	w.Pools = maps.Clone(w.Pools)
 	w.Pools[r] = pool
 }
 
-func (w *World) setRun(name string, run Run) {
+func setRun(w *World, name string, run Run) {
 	w.Runs = maps.Clone(w.Runs)
 	w.Runs[name] = run
 }
 
-func (w *World) route(p rollout.Plan) {
+func route(w *World, p rollout.Plan) {
 	router := *w.Router
 	if p.Weights != nil {
 		router.Weights = *p.Weights
@@ -247,30 +247,30 @@ func (w *World) route(p rollout.Plan) {
 }
 
 // start makes a run unless its name is taken.
-func (w *World) start(p rollout.Plan, name string) {
+func start(w *World, p rollout.Plan, name string) {
 	if _, taken := w.Runs[name]; taken {
 		return
 	}
 	for _, x := range p.Start {
 		if x.Name == name {
-			w.setRun(name, Run{
+			setRun(w, name, Run{
 				Kind: x.Kind, Revision: p.Status.Current, Attempt: p.Status.Attempt, Step: x.Step, Phase: rollout.RunRunning,
 			})
 		}
 	}
 }
 
-func (w *World) scale(r rollout.Revision, n int32) {
+func scale(w *World, r rollout.Revision, n int32) {
 	pool, ok := w.Pools[r]
 	if !ok {
-		pool.Number = w.lastNumber() + 1
+		pool.Number = lastNumber(w) + 1
 	}
 	pool.Desired, pool.Total = n, n
 	pool.Ready, pool.Available = min(pool.Ready, n), min(pool.Available, n)
-	w.setPool(r, pool)
+	setPool(w, r, pool)
 }
 
-func (w *World) lastNumber() int64 {
+func lastNumber(w *World) int64 {
 	var n int64
 	for _, pool := range w.Pools {
 		n = max(n, pool.Number)
