@@ -18,8 +18,6 @@ import (
 	"sluice.dev/sluice/api/v1alpha1"
 )
 
-func ptr[T any](v T) *T { return &v }
-
 // rollout is a canary with four steps that is at its second one.
 func rollout(change ...func(*v1alpha1.Rollout)) *v1alpha1.Rollout {
 	ro := &v1alpha1.Rollout{
@@ -27,7 +25,7 @@ func rollout(change ...func(*v1alpha1.Rollout)) *v1alpha1.Rollout {
 		Spec: v1alpha1.RolloutSpec{Strategy: v1alpha1.RolloutStrategy{Canary: &v1alpha1.CanaryStrategy{
 			Steps: make([]v1alpha1.CanaryStep, 4),
 		}}},
-		Status: v1alpha1.RolloutStatus{CurrentPodHash: "new", StableRS: "old", CurrentStepIndex: ptr(int32(1))},
+		Status: v1alpha1.RolloutStatus{CurrentPodHash: "new", StableRS: "old", CurrentStepIndex: new(int32(1))},
 	}
 	for _, c := range change {
 		c(ro)
@@ -48,7 +46,7 @@ func undecided(ro *v1alpha1.Rollout) {
 	ro.Status.Canary.CurrentStepAnalysisRunStatus = &v1alpha1.RolloutAnalysisRunStatus{Status: v1alpha1.AnalysisPhaseInconclusive}
 }
 
-func atEnd(ro *v1alpha1.Rollout)      { ro.Status.CurrentStepIndex = ptr(int32(4)) }
+func atEnd(ro *v1alpha1.Rollout)      { ro.Status.CurrentStepIndex = new(int32(4)) }
 func notStarted(ro *v1alpha1.Rollout) { ro.Status.CurrentStepIndex = nil }
 func done(ro *v1alpha1.Rollout)       { ro.Status.StableRS = "new" }
 func aborted(ro *v1alpha1.Rollout)    { ro.Status.Abort = true }
@@ -207,7 +205,7 @@ func set(hash, image string, revision int) appsv1.ReplicaSet {
 	rs := appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{
 		Name: "checkout-" + hash, UID: types.UID(hash),
 		Annotations:     map[string]string{v1alpha1.AnnotationRevision: strconv.Itoa(revision)},
-		OwnerReferences: []metav1.OwnerReference{{UID: "ro", Controller: ptr(true)}},
+		OwnerReferences: []metav1.OwnerReference{{UID: "ro", Controller: new(true)}},
 	}}
 	rs.Spec.Template = template(image)
 	rs.Spec.Template.Labels[v1alpha1.LabelPodTemplateHash] = hash

@@ -99,7 +99,7 @@ func shortUsage(template string) string {
 
 // Main runs the command line and returns the code to exit with.
 func Main(ctx context.Context, o Options, args []string) int {
-	root := New(o)
+	root := New(o) //nolint:contextcheck // The context comes with the command that is run.
 	// kubectl completes a plugin's arguments by running this name.
 	if strings.HasPrefix(filepath.Base(o.Program), "kubectl_complete-") {
 		args = append([]string{cobra.ShellCompRequestCmd}, args...)
@@ -109,7 +109,7 @@ func Main(ctx context.Context, o Options, args []string) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(o.Err, "Error: %v\n", err)
+	writef(o.Err, "Error: %v\n", err)
 	return 1
 }
 
@@ -198,3 +198,9 @@ func (p *program) noColor(fs *pflag.FlagSet) func() bool {
 		return tty && !*off && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	}
 }
+
+// write writes s. A reader that has gone away, such as a closed pipe, is no
+// reason to do anything but end.
+func write(w io.Writer, s string) { _, _ = io.WriteString(w, s) }
+
+func writef(w io.Writer, format string, args ...any) { write(w, fmt.Sprintf(format, args...)) }

@@ -21,8 +21,6 @@ import (
 
 var clock = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-func ptr[T any](v T) *T { return &v }
-
 // A buffer may be written and read at the same time.
 type buffer struct {
 	mu sync.Mutex
@@ -73,13 +71,13 @@ func checkout() *v1alpha1.Rollout {
 	ro := &v1alpha1.Rollout{
 		ObjectMeta: metav1.ObjectMeta{Name: "checkout", Namespace: "payments", UID: "ro", Generation: 1, CreationTimestamp: metav1.NewTime(clock.Add(-time.Hour))},
 		Spec: v1alpha1.RolloutSpec{
-			Replicas: ptr(int32(2)),
+			Replicas: new(int32(2)),
 			Strategy: v1alpha1.RolloutStrategy{Canary: &v1alpha1.CanaryStrategy{Steps: []v1alpha1.CanaryStep{
-				{SetWeight: ptr(int32(10))}, {Pause: &v1alpha1.RolloutPause{}}, {SetWeight: ptr(int32(50))},
+				{SetWeight: new(int32(10))}, {Pause: &v1alpha1.RolloutPause{}}, {SetWeight: new(int32(50))},
 			}}},
 		},
 		Status: v1alpha1.RolloutStatus{
-			ObservedGeneration: "1", CurrentPodHash: "new", StableRS: "old", CurrentStepIndex: ptr(int32(1)),
+			ObservedGeneration: "1", CurrentPodHash: "new", StableRS: "old", CurrentStepIndex: new(int32(1)),
 			Phase: v1alpha1.RolloutPhaseProgressing, Message: "more replicas need to be updated",
 		},
 	}
@@ -99,7 +97,7 @@ func (s *server) replicaSet(hash, image, revision string) {
 		Name: "checkout-" + hash, Namespace: "payments",
 		Labels:          map[string]string{v1alpha1.LabelPodTemplateHash: hash},
 		Annotations:     map[string]string{v1alpha1.AnnotationRevision: revision},
-		OwnerReferences: []metav1.OwnerReference{{UID: "ro", Controller: ptr(true)}},
+		OwnerReferences: []metav1.OwnerReference{{UID: "ro", Controller: new(true)}},
 	}, Spec: appsv1.ReplicaSetSpec{Template: template(image)}}
 	s.put("/apis/apps/v1/namespaces/payments/replicasets", "ReplicaSet", "apps/v1", rs)
 }
@@ -108,12 +106,12 @@ func analysisRun() *v1alpha1.AnalysisRun {
 	return &v1alpha1.AnalysisRun{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: "checkout-new-2-1", Namespace: "payments", CreationTimestamp: metav1.NewTime(clock.Add(-time.Minute)),
-			Labels: map[string]string{v1alpha1.LabelPodTemplateHash: "new"}, OwnerReferences: []metav1.OwnerReference{{UID: "ro", Controller: ptr(true)}},
+			Labels: map[string]string{v1alpha1.LabelPodTemplateHash: "new"}, OwnerReferences: []metav1.OwnerReference{{UID: "ro", Controller: new(true)}},
 		},
 		Spec: v1alpha1.AnalysisRunSpec{Metrics: []v1alpha1.Metric{{Name: "error-rate", SuccessCondition: "result < 0.01"}}},
 		Status: v1alpha1.AnalysisRunStatus{Phase: v1alpha1.AnalysisPhaseRunning, MetricResults: []v1alpha1.MetricResult{{
 			Name: "error-rate", Phase: v1alpha1.AnalysisPhaseRunning, Count: 1, Successful: 1,
-			Measurements: []v1alpha1.Measurement{{Phase: v1alpha1.AnalysisPhaseSuccessful, Value: "0.002", StartedAt: ptr(metav1.NewTime(clock))}},
+			Measurements: []v1alpha1.Measurement{{Phase: v1alpha1.AnalysisPhaseSuccessful, Value: "0.002", StartedAt: new(metav1.NewTime(clock))}},
 		}}},
 	}
 }

@@ -37,7 +37,7 @@ func (p *program) follow(ctx context.Context, w *kube.Watch, draw scene) error {
 	f := &follower{program: p, watch: w, draw: draw}
 	_, _, f.live = p.Screen()
 	if f.live {
-		fmt.Fprint(p.Out, clearAll)
+		write(p.Out, clearAll)
 	}
 	f.run(ctx)
 	return nil
@@ -89,11 +89,11 @@ func (f *follower) show() bool {
 		return more
 	}
 	if f.last != "" {
-		fmt.Fprintln(f.Out)
+		write(f.Out, "\n")
 	}
 	f.last = still
 	drawing, _ := f.draw(f.Now(), false)
-	fmt.Fprint(f.Out, drawing)
+	write(f.Out, drawing)
 	return more
 }
 
@@ -110,7 +110,7 @@ func (f *follower) redraw() bool {
 	}
 	if text := fit(drawing, columns, rows); text != f.last {
 		f.last = text
-		fmt.Fprint(f.Out, text)
+		write(f.Out, text)
 	}
 	return more
 }
@@ -120,9 +120,9 @@ func (p *program) tell(w *kube.Watch, before bool) bool {
 	err := w.Lost()
 	switch {
 	case err != nil && !before:
-		fmt.Fprintf(p.Err, "no word from the API server, trying again: %v\n", err)
+		writef(p.Err, "no word from the API server, trying again: %v\n", err)
 	case err == nil && before:
-		fmt.Fprintln(p.Err, "the API server answers again")
+		write(p.Err, "the API server answers again"+"\n")
 	}
 	return err != nil
 }

@@ -78,10 +78,10 @@ func (p *program) getRollout(ctx context.Context, name string, l *looking) error
 		return err
 	}
 	if len(hidden) > 0 {
-		fmt.Fprintf(p.Err, "not shown, because you may not list them: %s\n", strings.Join(hidden, ", "))
+		writef(p.Err, "not shown, because you may not list them: %s\n", strings.Join(hidden, ", "))
 	}
 	if !l.watch {
-		fmt.Fprint(p.Out, text.Rollout(view.Of(o, p.Now()), p.drawing(l, false)))
+		write(p.Out, text.Rollout(view.Of(o, p.Now()), p.drawing(l, false)))
 		return nil
 	}
 	ctx, cancel := deadline(ctx, time.Duration(l.timeout)*time.Second)
@@ -130,7 +130,7 @@ func (p *program) getExperiment(ctx context.Context, name string, l *looking) er
 		if err := client.List(ctx, client.Namespace, kube.AnalysisRuns, &runs); err != nil {
 			return err
 		}
-		fmt.Fprint(p.Out, text.Experiment(view.ExperimentOf(&exp, runs.Items, p.Now()), p.drawing(l, false)))
+		write(p.Out, text.Experiment(view.ExperimentOf(&exp, runs.Items, p.Now()), p.drawing(l, false)))
 		return nil
 	}
 	ctx, cancel := deadline(ctx, time.Duration(l.timeout)*time.Second)
@@ -179,7 +179,7 @@ func runCommand(p *program, verb string) *cobra.Command {
 				return err
 			}
 			columns, _, _ := p.Screen()
-			fmt.Fprint(p.Out, text.Run(view.DetailOf(&run, p.Now()), text.Options{Width: columns, Color: color()}))
+			write(p.Out, text.Run(view.DetailOf(&run, p.Now()), text.Options{Width: columns, Color: color()}))
 			return nil
 		},
 	}

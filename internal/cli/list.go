@@ -6,7 +6,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -55,7 +54,7 @@ func nothing(p *program, l *listing, client *kube.Client, what string) {
 	if l.everywhere {
 		where = "any namespace"
 	}
-	fmt.Fprintf(p.Err, "No %s in %s.\n", what, where)
+	writef(p.Err, "No %s in %s.\n", what, where)
 }
 
 func listRolloutsCommand(p *program) *cobra.Command {
@@ -91,7 +90,7 @@ func (p *program) listRollouts(ctx context.Context, l *listing) error {
 		if drawn == "" {
 			nothing(p, l, client, "rollouts")
 		}
-		fmt.Fprint(p.Out, drawn)
+		write(p.Out, drawn)
 		return nil
 	}
 	w, err := client.WatchAll(ctx, l.namespace(client))
@@ -142,7 +141,7 @@ func (p *program) lines(ctx context.Context, w *kube.Watch, l *listing) error {
 			now[key] = true
 			heading := i == 0 && len(seen) > 0
 			if i < len(lines) && !seen[key] && !heading {
-				fmt.Fprint(p.Out, lines[i])
+				write(p.Out, lines[i])
 			}
 		}
 		seen = now
@@ -180,7 +179,7 @@ func listExperimentsCommand(p *program) *cobra.Command {
 			for i := range list.Items {
 				views = append(views, view.ExperimentOf(&list.Items[i], nil, p.Now()))
 			}
-			fmt.Fprint(p.Out, text.Experiments(views, text.Columns{Namespace: l.everywhere}, text.Options{Color: l.color()}))
+			write(p.Out, text.Experiments(views, text.Columns{Namespace: l.everywhere}, text.Options{Color: l.color()}))
 			return nil
 		},
 	}
@@ -216,7 +215,7 @@ func listRunsCommand(p *program) *cobra.Command {
 			for i := range list.Items {
 				views = append(views, view.RunOf(&list.Items[i], p.Now()))
 			}
-			fmt.Fprint(p.Out, text.Runs(views, text.Columns{Namespace: l.everywhere}, text.Options{Color: l.color()}))
+			write(p.Out, text.Runs(views, text.Columns{Namespace: l.everywhere}, text.Options{Color: l.color()}))
 			return nil
 		},
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -67,7 +68,7 @@ func (s *server) put(collection, kind, apiVersion string, object any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.version++
-	meta["resourceVersion"] = fmt.Sprint(s.version)
+	meta["resourceVersion"] = strconv.Itoa(s.version)
 	at := collection + "/" + fmt.Sprint(meta["name"])
 	event := "MODIFIED"
 	if s.objects[at] == nil {
@@ -185,7 +186,7 @@ func (s *server) get(w http.ResponseWriter, r *http.Request) {
 	}
 	kind, version := kindOf(r)
 	_ = json.NewEncoder(w).Encode(map[string]any{
-		"kind": kind + "List", "apiVersion": version, "metadata": map[string]any{"resourceVersion": fmt.Sprint(s.version)}, "items": items,
+		"kind": kind + "List", "apiVersion": version, "metadata": map[string]any{"resourceVersion": strconv.Itoa(s.version)}, "items": items,
 	})
 }
 
@@ -229,7 +230,7 @@ func (s *server) watch(w http.ResponseWriter, r *http.Request) {
 		kind, version := kindOf(r)
 		_ = encoder.Encode(map[string]any{"type": "BOOKMARK", "object": map[string]any{
 			"kind": kind, "apiVersion": version, "metadata": map[string]any{
-				"resourceVersion": fmt.Sprint(s.version), "annotations": map[string]any{"k8s.io/initial-events-end": "true"},
+				"resourceVersion": strconv.Itoa(s.version), "annotations": map[string]any{"k8s.io/initial-events-end": "true"},
 			},
 		}})
 	}

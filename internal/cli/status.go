@@ -95,7 +95,7 @@ type waiter struct {
 
 func (s *waiter) print() {
 	if line := statusLine(s.last); line != s.printed {
-		fmt.Fprintln(s.Out, line)
+		write(s.Out, line+"\n")
 		s.printed = line
 	}
 }

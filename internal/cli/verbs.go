@@ -6,7 +6,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -54,9 +53,9 @@ func once[T runtime.Object](ctx context.Context, p *program, client *kube.Client
 	if err := client.Send(ctx, s.resource, s.name, plan); err != nil {
 		return err
 	}
-	fmt.Fprintln(p.Out, plan.Message)
+	write(p.Out, plan.Message+"\n")
 	if plan.Note != "" {
-		fmt.Fprintln(p.Err, plan.Note)
+		write(p.Err, plan.Note+"\n")
 	}
 	return nil
 }

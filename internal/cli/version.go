@@ -4,8 +4,6 @@
 package cli
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"sluice.dev/sluice/internal/version"
@@ -22,13 +20,13 @@ func versionCommand(p *program) *cobra.Command {
 			v := version.Get()
 			name := c.Root().Name()
 			if short {
-				fmt.Fprintf(p.Out, "%s: %s\n", name, v.Version)
+				writef(p.Out, "%s: %s\n", name, v.Version)
 				return
 			}
-			fmt.Fprintf(p.Out, "%s: %s\n", name, v.Version)
+			writef(p.Out, "%s: %s\n", name, v.Version)
 			for _, l := range [][2]string{{"BuildDate", v.Date}, {"GitCommit", v.Commit}, {"GoVersion", v.GoVersion}, {"Platform", v.Platform}} {
 				if l[1] != "" {
-					fmt.Fprintf(p.Out, "  %s: %s\n", l[0], l[1])
+					writef(p.Out, "  %s: %s\n", l[0], l[1])
 				}
 			}
 		},

@@ -5,6 +5,7 @@ package view
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -151,8 +152,8 @@ func window(res *v1alpha1.MetricResult, letters string) int {
 		return len(letters) - 1 - strings.LastIndexByte(letters, 'I')
 	}
 	n := 0
-	for i := len(res.Measurements) - 1; i >= 0; i-- {
-		switch res.Measurements[i].Phase {
+	for _, v := range slices.Backward(res.Measurements) {
+		switch v.Phase {
 		case v1alpha1.AnalysisPhaseSuccessful, v1alpha1.AnalysisPhaseFailed:
 			n++
 		case v1alpha1.AnalysisPhaseInconclusive:

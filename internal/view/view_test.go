@@ -19,8 +19,6 @@ import (
 
 var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-func ptr[T any](v T) *T { return &v }
-
 func ago(d time.Duration) metav1.Time { return metav1.NewTime(now.Add(-d)) }
 
 // rollout is a canary at its second step, set up by the changes.
@@ -28,10 +26,10 @@ func rollout(change ...func(*v1alpha1.Rollout)) *v1alpha1.Rollout {
 	ro := &v1alpha1.Rollout{
 		ObjectMeta: metav1.ObjectMeta{Name: "checkout", UID: "ro", Generation: 3},
 		Spec: v1alpha1.RolloutSpec{Strategy: v1alpha1.RolloutStrategy{Canary: &v1alpha1.CanaryStrategy{Steps: []v1alpha1.CanaryStep{
-			{SetWeight: ptr(int32(20))}, {Pause: &v1alpha1.RolloutPause{Duration: ptr(intstr.FromString("1m"))}}, {SetWeight: ptr(int32(60))},
+			{SetWeight: new(int32(20))}, {Pause: &v1alpha1.RolloutPause{Duration: new(intstr.FromString("1m"))}}, {SetWeight: new(int32(60))},
 		}}}},
 		Status: v1alpha1.RolloutStatus{
-			ObservedGeneration: "3", CurrentPodHash: "new", StableRS: "old", CurrentStepIndex: ptr(int32(1)),
+			ObservedGeneration: "3", CurrentPodHash: "new", StableRS: "old", CurrentStepIndex: new(int32(1)),
 			Phase: v1alpha1.RolloutPhaseProgressing, Message: "waiting for all steps to complete",
 			Replicas: 5, UpdatedReplicas: 1, AvailableReplicas: 5,
 		},
@@ -147,9 +145,9 @@ func TestPauses(t *testing.T) {
 	}{
 		"none":                         {in: rollout()},
 		"a timed step":                 {in: rollout(waits("CanaryPauseStep")), want: []Pause{{Reason: "CanaryPauseStep", Since: 20 * time.Second, Left: 40 * time.Second}}},
-		"seconds as a number":          {in: rollout(waits("CanaryPauseStep"), length(ptr(intstr.FromInt32(30)))), want: []Pause{{Reason: "CanaryPauseStep", Since: 20 * time.Second, Left: 10 * time.Second}}},
-		"seconds as a string":          {in: rollout(waits("CanaryPauseStep"), length(ptr(intstr.FromString("25")))), want: []Pause{{Reason: "CanaryPauseStep", Since: 20 * time.Second, Left: 5 * time.Second}}},
-		"time that is over":            {in: rollout(waits("CanaryPauseStep"), length(ptr(intstr.FromInt32(5)))), want: []Pause{{Reason: "CanaryPauseStep", Since: 20 * time.Second}}},
+		"seconds as a number":          {in: rollout(waits("CanaryPauseStep"), length(new(intstr.FromInt32(30)))), want: []Pause{{Reason: "CanaryPauseStep", Since: 20 * time.Second, Left: 10 * time.Second}}},
+		"seconds as a string":          {in: rollout(waits("CanaryPauseStep"), length(new(intstr.FromString("25")))), want: []Pause{{Reason: "CanaryPauseStep", Since: 20 * time.Second, Left: 5 * time.Second}}},
+		"time that is over":            {in: rollout(waits("CanaryPauseStep"), length(new(intstr.FromInt32(5)))), want: []Pause{{Reason: "CanaryPauseStep", Since: 20 * time.Second}}},
 		"until a person acts":          {in: rollout(waits("CanaryPauseStep"), length(nil)), want: []Pause{{Reason: "CanaryPauseStep", Since: 20 * time.Second, Left: -1}}},
 		"an analysis that cannot tell": {in: rollout(waits("InconclusiveAnalysisRun")), want: []Pause{{Reason: "InconclusiveAnalysisRun", Since: 20 * time.Second, Left: -1}}},
 		"a person, first": {
@@ -186,7 +184,7 @@ func TestPodStatus(t *testing.T) {
 	}{
 		"running":                     {in: corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodRunning}}, want: "Running"},
 		"not seen by a node yet":      {want: "Pending"},
-		"going":                       {in: corev1.Pod{ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: ptr(ago(0))}}, want: "Terminating"},
+		"going":                       {in: corev1.Pod{ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: new(ago(0))}}, want: "Terminating"},
 		"evicted":                     {in: corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted"}}, want: "Evicted"},
 		"an image that is not there":  {in: containers(waiting("ImagePullBackOff")), want: "ImagePullBackOff"},
 		"the second container fails":  {in: containers(corev1.ContainerStatus{}, waiting("CrashLoopBackOff")), want: "CrashLoopBackOff"},
@@ -209,10 +207,10 @@ func TestPodStatus(t *testing.T) {
 func TestMetric(t *testing.T) {
 	t.Parallel()
 	spec := v1alpha1.Metric{
-		Name: "errors", Count: ptr(intstr.FromString("{{args.n}}")), FailureLimit: ptr(intstr.FromInt32(1)),
+		Name: "errors", Count: new(intstr.FromString("{{args.n}}")), FailureLimit: new(intstr.FromInt32(1)),
 		SuccessCondition: "result[0] < {{ args.max }}", FailureCondition: "isNaN(result)\n || result > 1", AbortCondition: "result>=0.5",
 	}
-	args := []v1alpha1.Argument{{Name: "n", Value: ptr("5")}, {Name: "max", Value: ptr("0.01")}}
+	args := []v1alpha1.Argument{{Name: "n", Value: new("5")}, {Name: "max", Value: new("0.01")}}
 	phases := func(letters string) []v1alpha1.Measurement {
 		var out []v1alpha1.Measurement
 		for _, l := range letters {
@@ -267,7 +265,7 @@ func TestMetric(t *testing.T) {
 
 func TestTree(t *testing.T) {
 	t.Parallel()
-	owner := []metav1.OwnerReference{{UID: "ro", Controller: ptr(true)}}
+	owner := []metav1.OwnerReference{{UID: "ro", Controller: new(true)}}
 	set := func(hash, number string, replicas int32, owner []metav1.OwnerReference) appsv1.ReplicaSet {
 		return appsv1.ReplicaSet{
 			ObjectMeta: metav1.ObjectMeta{

@@ -143,8 +143,7 @@ func (w *Watch) Lost() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for resource, err := range w.lost {
-		var unreachable *url.Error
-		if errors.As(err, &unreachable) {
+		if unreachable, ok := errors.AsType[*url.Error](err); ok {
 			return unreachable.Err
 		}
 		return fmt.Errorf("%s: %w", resource, err)

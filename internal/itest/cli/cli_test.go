@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -34,8 +35,6 @@ import (
 
 // patience bounds every wait here. It is for broken code, not for slow machines.
 const patience = time.Minute
-
-func ptr[T any](v T) *T { return &v }
 
 // A buffer may be written and read at the same time.
 type buffer struct {
@@ -163,9 +162,9 @@ func (b *bench) release() {
 	ro := &v1alpha1.Rollout{
 		ObjectMeta: metav1.ObjectMeta{Name: "checkout", Namespace: "payments"},
 		Spec: v1alpha1.RolloutSpec{
-			Replicas: ptr(int32(0)), Selector: selector, Template: template("checkout:2"),
+			Replicas: new(int32(0)), Selector: selector, Template: template("checkout:2"),
 			Strategy: v1alpha1.RolloutStrategy{Canary: &v1alpha1.CanaryStrategy{Steps: []v1alpha1.CanaryStep{
-				{SetWeight: ptr(int32(10))}, {Pause: &v1alpha1.RolloutPause{}}, {SetWeight: ptr(int32(50))},
+				{SetWeight: new(int32(10))}, {Pause: &v1alpha1.RolloutPause{}}, {SetWeight: new(int32(50))},
 			}}},
 		},
 	}
@@ -175,16 +174,16 @@ func (b *bench) release() {
 		rs := &appsv1.ReplicaSet{
 			ObjectMeta: metav1.ObjectMeta{
 				Name: "checkout-" + hash, Namespace: "payments", Labels: labels,
-				Annotations:     map[string]string{v1alpha1.AnnotationRevision: fmt.Sprint(i + 1)},
+				Annotations:     map[string]string{v1alpha1.AnnotationRevision: strconv.Itoa(i + 1)},
 				OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(ro, v1alpha1.SchemeGroupVersion.WithKind("Rollout"))},
 			},
-			Spec: appsv1.ReplicaSetSpec{Replicas: ptr(int32(0)), Selector: &metav1.LabelSelector{MatchLabels: labels}, Template: template(fmt.Sprintf("checkout:%d", i+1))},
+			Spec: appsv1.ReplicaSetSpec{Replicas: new(int32(0)), Selector: &metav1.LabelSelector{MatchLabels: labels}, Template: template(fmt.Sprintf("checkout:%d", i+1))},
 		}
 		rs.Spec.Template.Labels = labels
 		b.create(rs)
 	}
 	b.status(func(s *v1alpha1.RolloutStatus) {
-		s.ObservedGeneration, s.CurrentPodHash, s.StableRS, s.CurrentStepIndex = "1", "two", "one", ptr(int32(1))
+		s.ObservedGeneration, s.CurrentPodHash, s.StableRS, s.CurrentStepIndex = "1", "two", "one", new(int32(1))
 		s.Phase, s.Message = v1alpha1.RolloutPhasePaused, "CanaryPauseStep"
 		s.PauseConditions = []v1alpha1.PauseCondition{{Reason: v1alpha1.PauseReasonCanaryPauseStep, StartTime: metav1.Now()}}
 	})
@@ -215,7 +214,7 @@ func (b *bench) status(change func(*v1alpha1.RolloutStatus)) {
 	b.eventually("the status is written", func() error {
 		ro := b.rollout()
 		change(&ro.Status)
-		ro.Status.ObservedGeneration = fmt.Sprint(ro.Generation)
+		ro.Status.ObservedGeneration = strconv.FormatInt(ro.Generation, 10)
 		return b.client.Status().Update(b.Context(), ro)
 	})
 }

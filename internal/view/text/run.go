@@ -100,15 +100,16 @@ func (o Options) readings(b *strings.Builder, list []view.Reading) {
 		w = w[:5]
 	}
 	for n, row := range rows {
-		line := "    "
+		var line strings.Builder
+		line.WriteString("    ")
 		for i := range w {
 			cell := pad(row[i], w[i])
 			if n > 0 && i == verdictColumn {
 				cell = o.paint(markRun(string(list[n-1].Phase)).tone, cell)
 			}
-			line += cell + "  "
+			line.WriteString(cell + "  ")
 		}
-		b.WriteString(strings.TrimRight(line, " ") + "\n")
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 		if n > 0 {
 			o.reason(b, list[n-1].Message, 4+w[0]+2)
 		}

@@ -22,8 +22,6 @@ var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 func ago(d time.Duration) metav1.Time { return metav1.NewTime(now.Add(-d)) }
 
-func ptr[T any](v T) *T { return &v }
-
 const (
 	stable = "7c9d8f6b54"
 	canary = "6f8d9c7b5d"
@@ -32,7 +30,7 @@ const (
 // checkout is the guide's Rollout when nothing is under way.
 func checkout() *v1alpha1.Rollout {
 	pause := func(d string) v1alpha1.CanaryStep {
-		return v1alpha1.CanaryStep{Pause: &v1alpha1.RolloutPause{Duration: ptr(intstr.Parse(d))}}
+		return v1alpha1.CanaryStep{Pause: &v1alpha1.RolloutPause{Duration: new(intstr.Parse(d))}}
 	}
 	weight := func(w int32) v1alpha1.CanaryStep { return v1alpha1.CanaryStep{SetWeight: &w} }
 	ro := &v1alpha1.Rollout{
@@ -40,18 +38,19 @@ func checkout() *v1alpha1.Rollout {
 			Name: "checkout", Namespace: "payments", UID: "ro", Generation: 4, CreationTimestamp: ago(72 * time.Hour),
 		},
 		Spec: v1alpha1.RolloutSpec{
-			Replicas: ptr(int32(8)),
+			Replicas: new(int32(8)),
 			Strategy: v1alpha1.RolloutStrategy{Canary: &v1alpha1.CanaryStrategy{
 				CanaryService: "checkout-canary", StableService: "checkout-stable",
 				TrafficRouting: &v1alpha1.RolloutTrafficRouting{},
 				Steps: []v1alpha1.CanaryStep{
-					weight(10), pause("2m"), {Analysis: &v1alpha1.RolloutAnalysis{}},
+					weight(10), pause("2m"),
+					{Analysis: &v1alpha1.RolloutAnalysis{}},
 					weight(25), pause("5m"), weight(50), pause("5m"), weight(100),
 				},
 			}},
 		},
 		Status: v1alpha1.RolloutStatus{
-			ObservedGeneration: "4", StableRS: stable, CurrentPodHash: stable, CurrentStepIndex: ptr(int32(8)),
+			ObservedGeneration: "4", StableRS: stable, CurrentPodHash: stable, CurrentStepIndex: new(int32(8)),
 			Replicas: 8, UpdatedReplicas: 8, ReadyReplicas: 8, AvailableReplicas: 8,
 			Phase: v1alpha1.RolloutPhaseHealthy,
 		},
@@ -75,7 +74,7 @@ func releasing(step, weight int32) *v1alpha1.Rollout {
 }
 
 func owned(kind, owner string) []metav1.OwnerReference {
-	return []metav1.OwnerReference{{Kind: kind, Name: owner, UID: types.UID(owner), Controller: ptr(true)}}
+	return []metav1.OwnerReference{{Kind: kind, Name: owner, UID: types.UID(owner), Controller: new(true)}}
 }
 
 func set(hash, tag string, revision, replicas int32, born time.Duration) appsv1.ReplicaSet {
@@ -123,13 +122,14 @@ func run(name, kind string, phase v1alpha1.AnalysisPhase, errorRates, latencies 
 		},
 		Spec: v1alpha1.AnalysisRunSpec{
 			Args: []v1alpha1.Argument{
-				{Name: "service-name", Value: ptr("checkout")}, {Name: "canary-hash", Value: ptr(canary)},
+				{Name: "service-name", Value: new("checkout")},
+				{Name: "canary-hash", Value: new(canary)},
 				{Name: "token", ValueFrom: &v1alpha1.ValueFrom{SecretKeyRef: &v1alpha1.SecretKeyRef{Name: "s", Key: "k"}}},
 			},
 			Metrics: []v1alpha1.Metric{gate("error-rate", 0.01, 0.05), gate("p99-latency", 400, 600)},
 		},
 		Status: v1alpha1.AnalysisRunStatus{
-			Phase: phase, StartedAt: ptr(ago(5 * time.Minute)),
+			Phase: phase, StartedAt: new(ago(5 * time.Minute)),
 			MetricResults: []v1alpha1.MetricResult{result("error-rate", 0.01, 0.05, errorRates), result("p99-latency", 400, 600, latencies)},
 		},
 	}
@@ -141,7 +141,7 @@ func run(name, kind string, phase v1alpha1.AnalysisPhase, errorRates, latencies 
 
 func gate(name string, pass, fail float64) v1alpha1.Metric {
 	m := v1alpha1.Metric{
-		Name: name, InitialDelay: "60s", Interval: "60s", Count: ptr(intstr.FromInt32(5)), FailureLimit: ptr(intstr.FromInt32(2)),
+		Name: name, InitialDelay: "60s", Interval: "60s", Count: new(intstr.FromInt32(5)), FailureLimit: new(intstr.FromInt32(2)),
 		SuccessCondition: fmt.Sprintf("result < %v", pass), FailureCondition: fmt.Sprintf("result >= %v", fail),
 	}
 	m.Provider.Datadog = &v1alpha1.DatadogMetric{APIVersion: "v2", Interval: "5m"}
@@ -161,7 +161,7 @@ func result(name string, pass, fail float64, values []string) v1alpha1.MetricRes
 	res := v1alpha1.MetricResult{Name: name, Phase: v1alpha1.AnalysisPhaseRunning}
 	for i, text := range values {
 		at := ago(time.Duration(len(values)-i) * time.Minute)
-		m := v1alpha1.Measurement{StartedAt: &at, FinishedAt: ptr(metav1.NewTime(at.Add(120 * time.Millisecond))), Value: text}
+		m := v1alpha1.Measurement{StartedAt: &at, FinishedAt: new(metav1.NewTime(at.Add(120 * time.Millisecond))), Value: text}
 		value, err := strconv.ParseFloat(text, 64)
 		switch {
 		case text == "":
@@ -189,7 +189,7 @@ func result(name string, pass, fail float64, values []string) v1alpha1.MetricRes
 }
 
 func finish(ar v1alpha1.AnalysisRun, message string, phases ...v1alpha1.AnalysisPhase) v1alpha1.AnalysisRun {
-	ar.Status.CompletedAt = ptr(ago(time.Minute))
+	ar.Status.CompletedAt = new(ago(time.Minute))
 	ar.Status.Message = message
 	for i, p := range phases {
 		ar.Status.MetricResults[i].Phase = p

@@ -11,11 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/google/go-cmp/cmp"
 
 	"sluice.dev/sluice/api/v1alpha1"
 	"sluice.dev/sluice/internal/view"
@@ -66,7 +65,7 @@ func band() view.Objects {
 	ro.Status.Message = "waiting for analysis to complete"
 	ro.Status.Sluice = &v1alpha1.SluiceStatus{
 		Hold:         "error-rate of checkout-" + canary + "-2-2 is between its limits: neither < 0.01 nor >= 0.05",
-		HoldingSince: ptr(ago(3 * time.Minute)),
+		HoldingSince: new(ago(3 * time.Minute)),
 	}
 	return world(ro, 1,
 		run("checkout-"+canary+"-2", "Background", running, []string{"0.021", "0.018", "0.023"}, []string{"198.2", "205.1", "212.7"}),
@@ -89,7 +88,7 @@ func endlessPause() view.Objects {
 
 func aborted() view.Objects {
 	ro := releasing(0, 0)
-	ro.Status.Abort, ro.Status.AbortedAt = true, ptr(ago(10*time.Second))
+	ro.Status.Abort, ro.Status.AbortedAt = true, new(ago(10*time.Second))
 	ro.Status.Phase = v1alpha1.RolloutPhaseDegraded
 	message := `Metric "error-rate" assessed Failed due to failed (3) > failureLimit (2): last value 0.081, limit >= 0.05`
 	ro.Status.Message = "RolloutAborted: Rollout aborted update to revision 2: Step-based analysis phase error/failed: " + message
@@ -158,7 +157,7 @@ func crowded() view.Objects {
 	o := healthy()
 	o.Pods = pods(stable, 14, time.Hour)
 	o.Pods[3].Status.ContainerStatuses[0].Ready = false
-	o.Rollout.Spec.Replicas = ptr(int32(14))
+	o.Rollout.Spec.Replicas = new(int32(14))
 	return o
 }
 
@@ -259,11 +258,11 @@ func TestExperiment(t *testing.T) {
 	exp := v1alpha1.Experiment{
 		ObjectMeta: metav1.ObjectMeta{Name: "checkout-ab", Namespace: "payments", CreationTimestamp: ago(10 * time.Minute)},
 		Spec: v1alpha1.ExperimentSpec{Duration: "30m", Templates: []v1alpha1.TemplateSpec{
-			{Name: "canary", Replicas: ptr(int32(2)), Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Image: "checkout:1.1.0"}}}}},
+			{Name: "canary", Replicas: new(int32(2)), Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Image: "checkout:1.1.0"}}}}},
 			{Name: "baseline"},
 		}},
 		Status: v1alpha1.ExperimentStatus{
-			Phase: running, AvailableAt: ptr(ago(9 * time.Minute)),
+			Phase: running, AvailableAt: new(ago(9 * time.Minute)),
 			TemplateStatuses: []v1alpha1.TemplateStatus{
 				{Name: "canary", Status: v1alpha1.TemplateStatusRunning, AvailableReplicas: 2},
 				{Name: "baseline", Status: v1alpha1.TemplateStatusProgressing, Message: "waiting for pods"},
