@@ -20,7 +20,7 @@ const DefaultRate = 200
 
 const (
 	// concurrent bounds the requests under way, and with them the connections.
-	concurrent = 128
+	concurrent = 512
 	// timeout is how long a user waits.
 	timeout = 5 * time.Second
 	// pace is how often requests that are due are sent.

@@ -86,10 +86,10 @@ func TestGeneratorDoesNotWaitForAnswers(t *testing.T) {
 	defer srv.Close()
 	g := load.New(load.Options{URL: srv.URL, Host: "checkout", Rate: 1000})
 	stop := run(t, g)
-	eventually(t, "more than 100 requests are under way at once", func() bool { return under.Load() > 100 })
+	eventually(t, "more than 300 requests are under way at once", func() bool { return under.Load() > 300 })
 	eventually(t, "those beyond the bound are dropped", func() bool { return g.Total().Dropped > 0 })
 	close(release)
-	eventually(t, "the held requests are answered", func() bool { return g.Total().Requests > 100 })
+	eventually(t, "the held requests are answered", func() bool { return g.Total().Requests > 300 })
 	stop()
 }
 

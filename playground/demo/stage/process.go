@@ -151,6 +151,7 @@ func (s *Stage) Command(ctx context.Context, line ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, line[0]), line[1:]...)
 	cmd.Env = environment(s)
 	cmd.SysProcAttr = ownGroup()
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // as Ctrl-C does
 	cmd.WaitDelay = grace
 	return cmd
 }

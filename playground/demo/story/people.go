@@ -27,6 +27,9 @@ func people(ctx context.Context, p *Play) error {
 	}
 	countUsers(p)
 	p.Ledger.Check(14, p.at("100/0"), "after abort: weights %s, Rollout %s", strings.Join(p.weights(), ", "), p.Witness.Rollout().Status.Phase)
+	if err := sees(ctx, p, v1alpha1.RolloutPhaseDegraded); err != nil {
+		return err
+	}
 	if err := p.act(ctx, sluice, "retry", "rollout", Name); err != nil {
 		return err
 	}
@@ -48,7 +51,18 @@ func people(ctx context.Context, p *Play) error {
 	weights := p.weights()
 	p.Ledger.Check(14, true, "after promote --full: weights %s, Rollout Healthy on %s",
 		strings.Join(weights[max(0, len(weights)-2):], ", "), p.release.tag)
-	return nil
+	return sees(ctx, p, v1alpha1.RolloutPhaseHealthy)
+}
+
+// sees waits until the other window shows the Rollout in a phase, as a person
+// would before going on.
+func sees(ctx context.Context, p *Play, phase v1alpha1.RolloutPhase) error {
+	return p.Witness.Await(ctx, fmt.Sprintf("`get rollout --watch` shows the Rollout as %s", phase), slack, func() bool {
+		out := p.window.String()
+		last := out[max(strings.LastIndex(out, "Status:"), 0):]
+		line, _, whole := strings.Cut(last, "\n")
+		return whole && strings.Contains(line, string(phase))
+	})
 }
 
 // skipPause promotes out of the first pause and sees that it ended there.
@@ -80,8 +94,7 @@ func watch(ctx context.Context, p *Play) (stop func(), err error) {
 	p.Screen.Say("  $ %s   (in another window)", strings.Join(line, " "))
 	ctx, cancel := context.WithCancel(ctx)
 	cmd := p.Stage.Command(ctx, line...)
-	var out buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.Stdout, cmd.Stderr = &p.window, &p.window
 	if err := cmd.Start(); err != nil {
 		cancel()
 		return nil, fmt.Errorf("%s: %w", strings.Join(line, " "), err)
@@ -91,7 +104,7 @@ func watch(ctx context.Context, p *Play) (stop func(), err error) {
 		once.Do(func() {
 			cancel()
 			_ = cmd.Wait() // it is ended by a signal
-			checkWatch(p, strings.Join(line, " "), out.String(), cmd)
+			checkWatch(p, strings.Join(line, " "), p.window.String(), cmd)
 		})
 	}, nil
 }

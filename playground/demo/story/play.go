@@ -54,6 +54,8 @@ type Play struct {
 	Factor float64
 
 	release release
+	// window is what `get rollout --watch` has printed so far.
+	window buffer
 }
 
 // release is the release that is being played.
