@@ -78,6 +78,6 @@ func allowCreationTimestamp(s *apiextensionsv1.JSONSchemaProps) {
 		return
 	}
 	s.Properties["creationTimestamp"] = apiextensionsv1.JSONSchemaProps{
-		Type: "string", Format: "date-time",
+		Type: "string", Format: "date-time", Nullable: true,
 	}
 }
