@@ -202,7 +202,7 @@ func installed(ctx context.Context, mgr ctrl.Manager) error {
 		return nil
 	}
 	if apierrors.IsNotFound(err) || strings.Contains(err.Error(), "no matches for kind") {
-		return fmt.Errorf("the API server has no Rollouts: install the CRDs (kubectl apply --server-side -k config/crd): %w", err)
+		return fmt.Errorf("the API server has no Rollouts: install the CRDs (kubectl apply --server-side -f config/crd): %w", err)
 	}
 	return fmt.Errorf("list Rollouts: %w", err)
 }
