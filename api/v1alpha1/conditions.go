@@ -26,6 +26,7 @@ func (p AnalysisPhase) Completed() bool {
 	switch p {
 	case AnalysisPhaseSuccessful, AnalysisPhaseFailed, AnalysisPhaseError, AnalysisPhaseInconclusive:
 		return true
+	case AnalysisPhasePending, AnalysisPhaseRunning:
 	}
 	return false
 }

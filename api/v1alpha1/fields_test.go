@@ -137,7 +137,7 @@ func wantFields(t *testing.T) map[string]map[string]fieldRow {
 			want[kind] = map[string]fieldRow{}
 		}
 		f := fieldRow{Type: row[2], Required: row[3] == "required", Constraints: map[string]string{}}
-		for _, c := range strings.Fields(row[4]) {
+		for c := range strings.FieldsSeq(row[4]) {
 			key, value, _ := strings.Cut(c, "=")
 			f.Constraints[key] = value
 		}

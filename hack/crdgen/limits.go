@@ -62,8 +62,9 @@ func minimum(n float64) func(*apiextensionsv1.JSONSchemaProps) {
 	return func(s *apiextensionsv1.JSONSchemaProps) { s.Minimum = &n }
 }
 
-func between(low, high float64) func(*apiextensionsv1.JSONSchemaProps) {
-	return func(s *apiextensionsv1.JSONSchemaProps) { s.Minimum, s.Maximum = &low, &high }
+// percentage is a whole percentage, low or more.
+func percentage(low float64) func(*apiextensionsv1.JSONSchemaProps) {
+	return func(s *apiextensionsv1.JSONSchemaProps) { s.Minimum, s.Maximum = &low, new(100.0) }
 }
 
 func oneOf(values ...string) func(*apiextensionsv1.JSONSchemaProps) {
@@ -92,8 +93,8 @@ func limits() []limit {
 		{rollout, ".spec.workloadRef.kind", oneOf("Deployment", "ReplicaSet", "PodTemplate")},
 		{rollout, ".spec.workloadRef.scaleDown", oneOf("", v1alpha1.ScaleDownNever, v1alpha1.ScaleDownOnSuccess, v1alpha1.ScaleDownProgressively)},
 		{rollout, ".spec.strategy.blueGreen.previewReplicaCount", minimum(0)},
-		{rollout, ".spec.strategy.blueGreen.antiAffinity.preferredDuringSchedulingIgnoredDuringExecution.weight", between(1, 100)},
-		{rollout, canary + ".antiAffinity.preferredDuringSchedulingIgnoredDuringExecution.weight", between(1, 100)},
+		{rollout, ".spec.strategy.blueGreen.antiAffinity.preferredDuringSchedulingIgnoredDuringExecution.weight", percentage(1)},
+		{rollout, canary + ".antiAffinity.preferredDuringSchedulingIgnoredDuringExecution.weight", percentage(1)},
 		{rollout, canary + ".replicaProgressThreshold.type", oneOf(string(v1alpha1.ProgressTypePercentage), string(v1alpha1.ProgressTypePods))},
 		{rollout, canary + ".replicaProgressThreshold.value", minimum(0)},
 		{rollout, canary + ".analysis.startingStep", minimum(0)},
@@ -108,13 +109,13 @@ func limits() []limit {
 		{rollout, steps + ".setHeaderRoute.match", maxItems(maxRoutes)},
 		{rollout, steps + ".setMirrorRoute.name", maxLength(lenName)},
 		{rollout, steps + ".setMirrorRoute.match", maxItems(maxRoutes)},
-		{rollout, steps + ".setMirrorRoute.percentage", between(0, 100)},
+		{rollout, steps + ".setMirrorRoute.percentage", percentage(0)},
 		{rollout, steps + ".experiment.duration", maxLength(lenDuration)},
 		{rollout, steps + ".experiment.templates", maxItems(maxVersionsOfStep)},
 		{rollout, steps + ".experiment.templates[].name", maxLength(lenName)},
 		{rollout, steps + ".experiment.templates[].replicas", minimum(0)},
 		{rollout, steps + ".experiment.templates[].specRef", oneOf(string(v1alpha1.CanarySpecRef), string(v1alpha1.StableSpecRef))},
-		{rollout, steps + ".experiment.templates[].weight", between(0, 100)},
+		{rollout, steps + ".experiment.templates[].weight", percentage(0)},
 		{rollout, steps + ".experiment.analyses[].args[].valueFrom.podTemplateHashValue", oneOf(string(v1alpha1.Stable), string(v1alpha1.Latest))},
 		{experiment, ".spec.templates", maxItems(maxVersions)},
 		{experiment, ".spec.templates[].name", maxLength(lenName)},

@@ -53,7 +53,7 @@ func write(in, out string) error {
 			return fmt.Errorf("write %s: %w", c.Spec.Names.Kind, err)
 		}
 		name := filepath.Join(out, c.Spec.Group+"_"+c.Spec.Names.Plural+".yaml")
-		if err := os.WriteFile(name, data, 0o644); err != nil {
+		if err := os.WriteFile(name, data, 0o600); err != nil {
 			return fmt.Errorf("write %s: %w", c.Spec.Names.Kind, err)
 		}
 	}
@@ -110,7 +110,7 @@ func kinds() []string {
 // marshal prints a CustomResourceDefinition without the parts that only a
 // cluster fills in.
 func marshal(c *apiextensionsv1.CustomResourceDefinition) ([]byte, error) {
-	c.TypeMeta.APIVersion, c.TypeMeta.Kind = "apiextensions.k8s.io/v1", "CustomResourceDefinition"
+	c.APIVersion, c.Kind = "apiextensions.k8s.io/v1", "CustomResourceDefinition"
 	data, err := yaml.Marshal(c)
 	if err != nil {
 		return nil, err

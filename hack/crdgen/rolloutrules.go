@@ -7,7 +7,6 @@ import "slices"
 
 // rolloutRules are the rules of a Rollout outside of its canary strategy.
 func rolloutRules() []rule {
-	const blueGreen = ".spec.strategy.blueGreen"
 	return slices.Concat(
 		[]rule{
 			{
@@ -61,6 +60,18 @@ func rolloutRules() []rule {
 				expr:    `has(self.kind) && size(self.kind) > 0 && has(self.name) && size(self.name) > 0 && has(self.apiVersion) && size(self.apiVersion) > 0`,
 				message: "workloadRef must give apiVersion, kind and name",
 			},
+		},
+		selectorRules(rollout, ".spec", `has(self.workloadRef) || !has(self.selector) || !has(self.template) || `, true),
+		replicaSetRules(rollout, ".spec.template.spec"),
+		blueGreenRules(),
+	)
+}
+
+// blueGreenRules are the rules of a blue-green strategy.
+func blueGreenRules() []rule {
+	const blueGreen = ".spec.strategy.blueGreen"
+	return slices.Concat(
+		[]rule{
 			{
 				kinds: rollout, path: blueGreen, field: ".activeService", tolerant: true,
 				expr:    `has(self.activeService) && size(self.activeService) > 0`,
@@ -74,8 +85,6 @@ func rolloutRules() []rule {
 			percentRule(rollout, blueGreen+".maxUnavailable"),
 			antiAffinityRule(blueGreen + ".antiAffinity"),
 		},
-		selectorRules(rollout, ".spec", `has(self.workloadRef) || !has(self.selector) || !has(self.template) || `, true),
-		replicaSetRules(rollout, ".spec.template.spec"),
 		argumentRules(blueGreen+".prePromotionAnalysis"),
 		argumentRules(blueGreen+".postPromotionAnalysis"),
 	)

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	"k8s.io/utils/ptr"
 )
 
 // A rule is an expression that must hold for a node. It refuses only what Argo
@@ -51,11 +50,11 @@ func (r rule) validation() apiextensionsv1.ValidationRule {
 	switch {
 	case r.before != "":
 		v.Rule = fmt.Sprintf("(%s) || (oldSelf.hasValue() && %s)", expr, strings.Join(strings.Fields(r.before), " "))
-		v.OptionalOldSelf = ptr.To(true)
+		v.OptionalOldSelf = new(true)
 	case r.tolerant:
 		before := wordSelf.ReplaceAllString(expr, "oldSelf.value()")
 		v.Rule = fmt.Sprintf("(%s) || (oldSelf.hasValue() && !(%s))", expr, before)
-		v.OptionalOldSelf = ptr.To(true)
+		v.OptionalOldSelf = new(true)
 	}
 	return v
 }
