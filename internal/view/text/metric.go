@@ -5,6 +5,8 @@ package text
 
 import (
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 
 	"sluice.dev/sluice/api/v1alpha1"
@@ -65,16 +67,21 @@ func metricName(m view.Metric) string {
 }
 
 func readingMark(m view.Metric) mark {
-	if m.Last == "" {
-		return busy
+	switch {
+	case m.Last != "":
+		return markRun(string(m.Last))
+	case m.Phase.Completed():
+		return unsure
 	}
-	return markRun(string(m.Last))
+	return busy
 }
 
 // reading is the last measurement in a few words.
 func reading(m view.Metric) string {
 	icon := readingMark(m).icon
 	switch {
+	case m.Last == "" && m.Phase.Completed():
+		return icon + " no reading"
 	case m.Last == "":
 		return icon + " no reading yet"
 	case m.Last == v1alpha1.AnalysisPhaseError:
@@ -82,7 +89,20 @@ func reading(m view.Metric) string {
 	case m.Note == "NoData" || m.Value == "":
 		return icon + " no data"
 	}
-	return icon + " " + cut(m.Value, 24)
+	return icon + " " + cut(short(m.Value), 24)
+}
+
+// short is a number in six digits, or without its fraction when it is large:
+// more say nothing beside a limit. What is no number stays as it is.
+func short(value string) string {
+	x, err := strconv.ParseFloat(value, 64)
+	if err != nil || len(value) <= 8 {
+		return value
+	}
+	if math.Abs(x) >= 100_000 {
+		return strconv.FormatFloat(x, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(x, 'g', 6, 64)
 }
 
 // limits is what a reading is judged by.

@@ -65,7 +65,10 @@ func drawMetric(o Options, b *strings.Builder, m view.MetricDetail) {
 		o.field(b, "  "+r.Name+":", r.Text)
 	}
 	tally := counts(m.Counts)
-	if tally == "" {
+	switch {
+	case tally == "" && m.Phase.Completed():
+		tally = "none"
+	case tally == "":
 		tally = "none yet"
 	}
 	if m.Want > 0 && !m.Phase.Completed() {

@@ -56,7 +56,7 @@ func climbing() view.Objects {
 	ro := releasing(2, 10)
 	ro.Status.Message = "waiting for analysis to complete"
 	return world(ro, 1,
-		run("checkout-"+canary+"-2", "Background", running, []string{"0.0012", "0.003", "0.0041"}, []string{"198.2", "205.1", "212.7"}),
+		run("checkout-"+canary+"-2", "Background", running, []string{"0.0012", "0.003", "0.004098360655737705"}, []string{"198.2", "205.1", "212.71828182845904"}),
 		run("checkout-"+canary+"-2-2", "Step", running, []string{"0.003", "0.0041"}, []string{"205.1", "212.7"}))
 }
 
@@ -273,4 +273,16 @@ func TestExperiment(t *testing.T) {
 	v := view.ExperimentOf(&exp, []v1alpha1.AnalysisRun{run("checkout-ab-errors", "", running, []string{"0.003"}, []string{"198"})}, now)
 	golden(t, "experiment", Experiment(v, Options{}))
 	golden(t, "list-experiments", Experiments([]view.Experiment{v}, Columns{}, Options{}))
+}
+
+func TestShort(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"0.07964601769911504": "0.079646", "39.38316127861645": "39.3832", "212.7": "212.7", "0": "0", "12345678": "12345678",
+		"1234567.891": "1234568", "[0.01,0.0234567]": "[0.01,0.0234567]", "true": "true", "NaN": "NaN",
+	} {
+		if got := short(in); got != want {
+			t.Errorf("short(%s) = %s, want %s", in, got, want)
+		}
+	}
 }
