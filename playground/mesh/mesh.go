@@ -80,7 +80,7 @@ type Options struct {
 // New returns a Mesh that knows no host yet: [Mesh.Watch] or [Mesh.Observe]
 // teach it.
 func New(o Options) *Mesh {
-	m := &Mesh{sink: o.Sink, now: o.Now, rng: rand.New(rand.NewPCG(o.Seed, 1))} //nolint:gosec // a demo's dice, not a key
+	m := &Mesh{sink: o.Sink, now: o.Now, rng: rand.New(rand.NewPCG(o.Seed, 1))}
 	if m.now == nil {
 		m.now = time.Now
 	}

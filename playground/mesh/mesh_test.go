@@ -318,6 +318,21 @@ func TestMeshRemembersShiftsAndMoves(t *testing.T) {
 	}
 }
 
+func TestMeshTellsARoute(t *testing.T) {
+	t.Parallel()
+	m := shop(t, nil)
+	want := []mesh.Weight{
+		{Service: "checkout-stable", Percent: 100, Hashes: []string{"aaa"}},
+		{Service: "checkout-canary", Hashes: []string{"bbb"}},
+	}
+	if diff := cmp.Diff(want, m.Route("checkout")); diff != "" {
+		t.Errorf("Route(checkout) (-want +got):\n%s", diff)
+	}
+	if got := m.Route("basket"); got != nil {
+		t.Errorf("Route(basket) = %v, want none", got)
+	}
+}
+
 func TestMeshPassesOverRoutesWithAMatch(t *testing.T) {
 	t.Parallel()
 	m := shop(t, nil)

@@ -115,6 +115,16 @@ func (m *Mesh) Shifts(since time.Time) []Shift {
 	return slices.Clone(m.timeline.shifts[i:])
 }
 
+// Route returns the weights of the host's route as they are now, nil if there is
+// none.
+func (m *Mesh) Route(host string) []Weight {
+	rt := m.table.Load().find(host)
+	if rt == nil {
+		return nil
+	}
+	return shift(m.now(), rt).Weights
+}
+
 // Moves returns the changes of Services' revisions since the moment, oldest
 // first.
 func (m *Mesh) Moves(since time.Time) []Move {

@@ -20,7 +20,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-
 	"sluice.dev/sluice/internal/cluster/nodes"
 )
 
@@ -132,7 +131,7 @@ func (f *Farm) versionOf(image string) *version {
 		Behaviour: Parse(image),
 		tag:       tag,
 		share:     f.meters[repository],
-		rng:       rand.New(rand.NewPCG(f.opts.Seed, uint64(len(f.versions)))), //nolint:gosec // a demo's dice, not a key
+		rng:       rand.New(rand.NewPCG(f.opts.Seed, uint64(len(f.versions)))),
 	}
 	f.versions[image] = v
 	return v

@@ -164,7 +164,7 @@ func link(s *Stage) (string, error) {
 		return "", fmt.Errorf("find the program, which `make build` makes: %w", err)
 	}
 	dir := filepath.Join(s.Cluster.Dir(), "bin")
-	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // programs are for everybody
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		return "", fmt.Errorf("make a folder for the program: %w", err)
 	}
 	for _, name := range []string{"sluice", "kubectl-argo-rollouts"} {

@@ -8,6 +8,7 @@ package stage_test
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +86,10 @@ func TestStageWithoutAController(t *testing.T) {
 		}
 	}
 	eventually(t, "four pods run", func() bool { return s.Farm.Running() == 4 })
+	eventually(t, "the mesh knows which pods are whose", func() bool {
+		r := s.Mesh.Route(stage.Host)
+		return len(r) == 2 && slices.Equal(r[0].Hashes, []string{"aaa"}) && slices.Equal(r[1].Hashes, []string{"bbb"})
+	})
 	s.Open()
 	eventually(t, "stable serves", func() bool { return s.Mesh.Tally("aaa").Requests > 200 })
 	if n := s.Mesh.Tally("bbb").Requests; n != 0 {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"sluice.dev/sluice/api/v1alpha1"
+
+	"sluice.dev/sluice/playground/demo/stage"
 )
 
 // metric names of the guide's template.
@@ -117,10 +119,17 @@ func first(ctx context.Context, p *Play) error {
 // Datadog has heard of errors at all: a count that nobody ever sent cannot be
 // told from one that is zero.
 func warmUp(ctx context.Context, p *Play) error {
+	err := p.Witness.Await(ctx, "the mesh knows the first version's pods", time.Minute, func() bool {
+		route := p.Stage.Mesh.Route(stage.Host)
+		return len(route) > 0 && len(route[0].Hashes) == 1
+	})
+	if err != nil {
+		return err
+	}
 	p.Stage.Open() //nolint:contextcheck // users stay until the stage is taken down
 	began := time.Now()
 	hash := p.Witness.Rollout().Status.StableRS
-	err := p.Witness.Await(ctx, "a healthy version has an error by chance", 2*time.Minute, func() bool {
+	err = p.Witness.Await(ctx, "a healthy version has an error by chance", 2*time.Minute, func() bool {
 		t := p.Stage.Mesh.Tally(hash)
 		return t.Requests >= 200 && t.Failures > 0
 	})
