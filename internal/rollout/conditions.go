@@ -42,7 +42,7 @@ func conditions(s *Snapshot, p *Plan) []Condition {
 	}
 	want = append(want,
 		progressing(s, p),
-		truth(CondAvailable, available(s, p), "AvailableReason", "Rollout has minimum availability", "Rollout does not have minimum availability"),
+		truth(CondAvailable, available(s), "AvailableReason", "Rollout has minimum availability", "Rollout does not have minimum availability"),
 		truth(CondPaused, st.Phase == Paused, ReasonPaused, "Rollout is paused", "Rollout is not paused"),
 		truth(CondHealthy, st.Phase == Healthy, "RolloutHealthy", "Rollout is healthy", "Rollout is not healthy"),
 		truth(CondCompleted, completed(s, p), ReasonCompleted, "RolloutCompleted", "Rollout is not completed"),
@@ -99,7 +99,7 @@ func progressing(s *Snapshot, p *Plan) Condition {
 }
 
 // available reports whether enough pods serve.
-func available(s *Snapshot, p *Plan) bool {
+func available(s *Snapshot) bool {
 	var n int32
 	for _, pool := range s.Pools {
 		n += pool.Available

@@ -139,7 +139,7 @@ func climb(s *Snapshot, p *Plan) {
 		startBackground(s, p)
 	}
 	if promotable(s, p) {
-		promote(s, p)
+		promote(p)
 		settle(s, p)
 		return
 	}
@@ -178,7 +178,7 @@ func promotable(s *Snapshot, p *Plan) bool {
 	return ok
 }
 
-func promote(s *Snapshot, p *Plan) {
+func promote(p *Plan) {
 	st := &p.Status
 	st.Stable = st.Current
 	p.event(ReasonCompleted, "Rollout completed update to revision "+string(st.Current))

@@ -92,6 +92,14 @@ func TestClimb(t *testing.T) {
 			in:   midway(spec, 0, 10, func(s *rollout.Snapshot) { s.Spec.Paused = true }),
 			want: gist{Pods: podMap{v1: 4, v2: 1}, Says: "Paused: manually paused"},
 		},
+		"a stable Service that selects another revision is put right before a weight rises": {
+			why: "What is not the canary's would go to nobody knows whom.",
+			in:  midway(spec, 2, 10, pool(v2, pods(2, 2)), func(s *rollout.Snapshot) { s.Services.Stable = v3 }),
+			want: gist{
+				Step: 2, Pods: podMap{v1: 4, v2: 2}, Services: rollout.Services{Stable: v1},
+				Says: "Progressing: waiting for all steps to complete",
+			},
+		},
 		"a canary of no replicas goes through": {
 			why: "A rollout that is scaled to nothing must not wait for a pod for ever.",
 			in:  midway(routed(0, weight(50)), 0, 0, func(s *rollout.Snapshot) { s.Services.Canary = v1 }),
@@ -186,6 +194,43 @@ func TestSettle(t *testing.T) {
 				s.Strays = []string{"web-v1-1"}
 			}),
 			want: gist{Step: 1, Pods: podMap{v2: 4}, Stop: []string{"web-v1-1: the rollout has moved on"}, Says: "Healthy"},
+		},
+	})
+}
+
+func TestShare(t *testing.T) {
+	t.Parallel()
+	spec := shared(4, weight(25), weight(50))
+	without := func(changes ...change) rollout.Snapshot {
+		return midway(spec, 1, 25, append([]change{func(s *rollout.Snapshot) { s.Router = nil }, pool(v1, pods(3, 1))}, changes...)...)
+	}
+	blind := guard(rollout.RunRunning, rollout.Run{Phase: rollout.RunRunning, GuardWhy: "no reading"})
+	check(t, map[string]decision{
+		"the canary grows before stable shrinks": {
+			in:   without(),
+			want: gist{Step: 1, Pods: podMap{v1: 3, v2: 2}, Says: "Progressing: more replicas need to be updated"},
+		},
+		"stable shrinks when the canary's pods are there": {
+			in:   without(pool(v2, pods(2, 2))),
+			want: gist{Step: 1, Pods: podMap{v1: 2, v2: 2}, Says: "Progressing: waiting for all steps to complete"},
+		},
+		"a blind guard keeps the canary's size": {
+			in:   without(blind),
+			want: gist{Step: 1, Pods: podMap{}, Says: "Progressing: waiting for background analysis web-v2-2: no reading"},
+		},
+		"stable takes what an autoscaler asks for while the guard holds": {
+			in: without(blind, func(s *rollout.Snapshot) { s.Spec.Replicas = 10 }),
+			want: gist{
+				Step: 1, Pods: podMap{v1: 9}, Says: "Progressing: waiting for background analysis web-v2-2: no reading",
+			},
+		},
+		"an abort grows stable before the canary goes": {
+			why: "I4: within maxUnavailable, which is none.",
+			in:  without(pool(v2, pods(2, 2)), pool(v1, pods(2, 1)), func(s *rollout.Snapshot) { s.Status.Abort = true }),
+			want: gist{
+				Pods: podMap{v1: 3, v2: 2}, Says: "Degraded: RolloutAborted: Rollout aborted update to revision 2",
+				Events: []string{rollout.ReasonAborted},
+			},
 		},
 	})
 }

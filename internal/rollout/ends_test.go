@@ -107,6 +107,9 @@ func resting(w sim.World) string {
 	if w.Spec.StableService && w.Services.Stable != st.Stable || w.Spec.CanaryService && w.Services.Canary != st.Stable {
 		return "rests with a Service elsewhere"
 	}
+	if w.Router != nil && w.Router.Aborted != "" && !st.Abort {
+		return "rests with the latch of an abort that is over"
+	}
 	for r, pool := range w.Pools {
 		if r != st.Stable && pool.Desired > 0 && !(r == st.Current && w.Spec.KeepAborted) {
 			return "rests with pods of " + string(r)

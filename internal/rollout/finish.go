@@ -165,8 +165,7 @@ func expired(s *Snapshot, p *Plan) bool {
 // does not wait for pods. The wait began when the Progressing condition last
 // said so, or moved.
 func deadline(s *Snapshot, p *Plan) time.Time {
-	st := &p.Status
-	if s.Spec.ProgressDeadline <= 0 || st.Abort || s.Spec.Paused || len(st.Pauses) > 0 || !waitsForPods(s, p) {
+	if s.Spec.ProgressDeadline <= 0 || stopped(s, p) || !waitsForPods(s, p) {
 		return time.Time{}
 	}
 	fresh := s.Now.Add(s.Spec.ProgressDeadline)
@@ -183,6 +182,11 @@ func deadline(s *Snapshot, p *Plan) time.Time {
 		}
 	}
 	return fresh
+}
+
+// stopped reports whether nobody expects the rollout to move by itself.
+func stopped(s *Snapshot, p *Plan) bool {
+	return p.Status.Abort || s.Spec.Paused || len(p.Status.Pauses) > 0
 }
 
 // waitsForPods reports whether the rollout waits for pods, or for the traffic

@@ -218,7 +218,7 @@ func heldWeight(s *Snapshot, p *Plan) int32 {
 // and again when another controller had ended it early.
 func startBackground(s *Snapshot, p *Plan) {
 	st := &p.Status
-	if !s.Spec.Background || st.PromoteFull || st.Step < s.Spec.BackgroundFrom || len(st.Pauses) > 0 && st.Background == nil && hasPause(st, PauseInconclusive) {
+	if !s.Spec.Background || st.PromoteFull || st.Step < s.Spec.BackgroundFrom || st.Background == nil && hasPause(st, PauseInconclusive) {
 		return
 	}
 	if run := seen(s.Background, st.Background); run != nil && run.Unfinished {
@@ -228,11 +228,15 @@ func startBackground(s *Snapshot, p *Plan) {
 		restart(s, p, &st.Background, seen(s.Background, st.Background), RunKindBackground)
 		return
 	}
-	weight := heldWeight(s, p)
-	if weight == 0 || s.Spec.Routed && !s.canaryIs(st.Current) || s.Pools[st.Current].Available == 0 {
-		return
+	if guardable(s, p) {
+		begin(s, p, &st.Background, RunKindBackground)
 	}
-	begin(s, p, &st.Background, RunKindBackground)
+}
+
+// guardable reports whether the canary has traffic that can be measured.
+func guardable(s *Snapshot, p *Plan) bool {
+	st := &p.Status
+	return heldWeight(s, p) > 0 && (!s.Spec.Routed || s.canaryIs(st.Current)) && s.Pools[st.Current].Available > 0
 }
 
 func hasPause(st *Status, reason string) bool {

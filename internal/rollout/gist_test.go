@@ -29,13 +29,14 @@ type gist struct {
 	Skipped  []string
 	Shed     []string // deadlines set and taken back
 	Prune    []rollout.Revision
+	Unlatch  bool
 	Wake     time.Duration
 	Events   []string // reasons
 }
 
 func gistOf(s rollout.Snapshot, p rollout.Plan) gist {
 	g := gist{
-		Step: p.Status.Step, Pods: p.Replicas, Services: p.Services, Prune: p.Prune,
+		Step: p.Status.Step, Pods: p.Replicas, Services: p.Services, Prune: p.Prune, Unlatch: p.Unlatch,
 		Says: string(p.Status.Phase),
 	}
 	if p.Status.Message != "" {

@@ -61,6 +61,16 @@ func TestPeople(t *testing.T) {
 				Says: "Degraded: RolloutAborted: Rollout aborted update to revision 2", Events: []string{rollout.ReasonAborted},
 			},
 		},
+		"the latch of an attempt that is over is removed, and means nothing": {
+			in: midway(spec, 2, 10, pool(v2, pods(2, 2)), func(s *rollout.Snapshot) {
+				s.Status.Attempt = 2
+				s.Router.Aborted, s.Router.AbortedAttempt = v2, 1
+			}),
+			want: gist{
+				Step: 2, Pods: podMap{v1: 4, v2: 2}, Weights: "50/50", Unlatch: true,
+				Says: "Progressing: waiting for all steps to complete",
+			},
+		},
 		"an aborted revision's pods go at their own delay": {
 			in: midway(with(spec, func(s *rollout.Spec) { s.AbortDelay = 0 }), 0, 0, pool(v2, pods(2, 2)), func(s *rollout.Snapshot) {
 				s.Status.Abort, s.Status.AbortedAt = true, t0

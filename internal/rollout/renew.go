@@ -251,6 +251,19 @@ func resumed(s *Snapshot, p *Plan) {
 	}
 	st.Paused = false
 	p.event(ReasonResumed, "Rollout is resumed")
+	resumeStep(s, p)
+	switch {
+	case st.Background != nil && st.Background.Phase == RunInconclusive:
+		st.Background = nil
+	case holding(s.Background, st.Background):
+		st.Waived = st.Step + 1
+		skip(s, p, st.Step, "background analysis")
+	}
+}
+
+// resumeStep goes on with the step that was paused.
+func resumeStep(s *Snapshot, p *Plan) {
+	st := &p.Status
 	switch {
 	case st.Step < len(s.Spec.Steps) && s.Spec.Steps[st.Step].Kind == StepPause:
 		st.Step++
@@ -261,13 +274,6 @@ func resumed(s *Snapshot, p *Plan) {
 		stop(s, p, st.StepRun, s.StepRun, "its step was skipped")
 		st.StepRun = nil
 		st.Step++
-	}
-	switch {
-	case st.Background != nil && st.Background.Phase == RunInconclusive:
-		st.Background = nil
-	case holding(s.Background, st.Background):
-		st.Waived = st.Step + 1
-		skip(s, p, st.Step, "background analysis")
 	}
 }
 
