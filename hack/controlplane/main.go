@@ -34,7 +34,7 @@ func main() {
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "controlplane: %v\n", err)
 		stop()
-		os.Exit(1) //nolint:gocritic // stop was called by hand above.
+		os.Exit(1)
 	}
 	fmt.Println(dir)
 }

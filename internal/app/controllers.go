@@ -39,7 +39,7 @@ func addRollouts(mgr ctrl.Manager, c Config, board *verdict.Board) error {
 	}
 	overlay := observe.NewOverlay()
 	r := &rolloutcontroller.Reconciler{
-		Cached:   mgr.GetClient(),
+		Cached: mgr.GetClient(),
 		Observer: &observe.Observer{
 			Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), Routers: routes,
 			Verdicts: board, Overlay: overlay, Semantics: analysis.Semantics(c.Semantics),

@@ -7,6 +7,7 @@ package app
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -110,8 +111,10 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("--leader-election-retry-period (%s) must be shorter than --leader-election-renew-deadline (%s), and that shorter than --leader-election-lease-duration (%s)",
 			c.RetryPeriod, c.RenewDeadline, c.LeaseDuration)
 	}
+	// The others are Argo Rollouts' and are accepted for its command lines.
+	known := []string{ControllerRollouts, ControllerAnalysis, "experiments", "notifications", "services", "ingress"}
 	for _, name := range c.Controllers {
-		if name != ControllerRollouts && name != ControllerAnalysis && name != "experiments" && name != "notifications" && name != "services" && name != "ingress" {
+		if !slices.Contains(known, name) {
 			return fmt.Errorf("--controllers: there is no controller %q; there are %s and %s", name, ControllerRollouts, ControllerAnalysis)
 		}
 	}

@@ -36,12 +36,12 @@ func (a *Applier) Apply(ctx context.Context, w *observe.World, plan *rollout.Pla
 	keep(a.service(ctx, w, w.Canary, plan.Services.Canary))
 	keep(a.replicaSets(ctx, w, plan))
 	for _, start := range plan.Start {
-		keep(a.startRun(ctx, w, plan, start))
+		keep(runs{a}.start(ctx, w, plan, start))
 	}
 	for _, stop := range plan.Stop {
-		keep(a.stopRun(ctx, w, stop))
+		keep(runs{a}.stop(ctx, w, stop))
 	}
-	keep(a.pruneRuns(ctx, w, plan))
+	keep(runs{a}.prune(ctx, w, plan))
 	a.announce(w, plan)
 	return errors.Join(errs...)
 }
@@ -85,7 +85,7 @@ func (a *Applier) merge(ctx context.Context, observed client.Object, body map[st
 	}
 	// The answer is decoded into an empty object: decoding keeps the map entries
 	// that are there, also those that the patch removed.
-	obj, ok := reflect.New(reflect.TypeOf(observed).Elem()).Interface().(client.Object)
+	obj, ok := reflect.TypeAssert[client.Object](reflect.New(reflect.TypeOf(observed).Elem()))
 	if !ok {
 		return fmt.Errorf("patch: %T is no object of the API", observed)
 	}

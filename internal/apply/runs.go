@@ -17,12 +17,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"sluice.dev/sluice/api/v1alpha1"
+	analysisrun "sluice.dev/sluice/internal/controller/analysis"
 	"sluice.dev/sluice/internal/observe"
 	"sluice.dev/sluice/internal/rollout"
 )
 
-// startRun makes the analysis run that the committed status names.
-func (a *Applier) startRun(ctx context.Context, w *observe.World, plan *rollout.Plan, start rollout.StartRun) error {
+// runs writes analysis runs.
+type runs struct{ *Applier }
+
+// start makes the analysis run that the committed status names.
+func (a runs) start(ctx context.Context, w *observe.World, plan *rollout.Plan, start rollout.StartRun) error {
 	canary := w.Rollout.Spec.Strategy.Canary
 	if canary == nil {
 		return nil
@@ -80,46 +84,32 @@ func newRun(w *observe.World, plan *rollout.Plan, start rollout.StartRun, analys
 	}}
 }
 
-// The annotations of a run that the controller ends, in the same write that
-// ends it: without them, a person did.
-const (
-	AnnotationTerminatedBy     = v1alpha1.SluicePrefix + "terminated-by"
-	AnnotationTerminatedReason = v1alpha1.SluicePrefix + "terminated-reason"
-)
-
-// stopRun ends a run that the rollout has moved on from.
-func (a *Applier) stopRun(ctx context.Context, w *observe.World, stop rollout.StopRun) error {
+// stop ends a run that the rollout has moved on from. The annotations say so
+// in the write that ends it: without them, a person did.
+func (a runs) stop(ctx context.Context, w *observe.World, stop rollout.StopRun) error {
 	run := w.Runs[stop.Name]
 	if run == nil || run.Spec.Terminate || run.Status.Phase.Completed() {
 		return nil
 	}
 	return a.merge(ctx, run, map[string]any{
 		"metadata": map[string]any{"annotations": map[string]string{
-			AnnotationTerminatedBy: "controller", AnnotationTerminatedReason: stop.Why,
+			analysisrun.AnnotationTerminatedBy: "controller", analysisrun.AnnotationTerminatedReason: stop.Why,
 		}},
 		"spec": map[string]any{"terminate": true},
 	})
 }
 
-// pruneRuns deletes the oldest runs that ended, beyond the limits of the spec.
-func (a *Applier) pruneRuns(ctx context.Context, w *observe.World, plan *rollout.Plan) error {
+// prune deletes the oldest runs that ended, beyond the limits of the spec.
+func (a runs) prune(ctx context.Context, w *observe.World, plan *rollout.Plan) error {
 	if w.Rollout.Status.Phase != v1alpha1.RolloutPhaseHealthy && w.Rollout.Status.Phase != v1alpha1.RolloutPhaseDegraded {
 		return nil
 	}
-	good, bad := v1alpha1.DefaultSuccessfulRunHistoryLimit, v1alpha1.DefaultUnsuccessfulRunHistoryLimit
-	if limits := w.Rollout.Spec.Analysis; limits != nil {
-		if limits.SuccessfulRunHistoryLimit != nil {
-			good = *limits.SuccessfulRunHistoryLimit
-		}
-		if limits.UnsuccessfulRunHistoryLimit != nil {
-			bad = *limits.UnsuccessfulRunHistoryLimit
-		}
-	}
-	runs := slices.SortedFunc(maps.Values(w.Runs), func(a, b *v1alpha1.AnalysisRun) int {
+	good, bad := historyLimits(w.Rollout)
+	newest := slices.SortedFunc(maps.Values(w.Runs), func(a, b *v1alpha1.AnalysisRun) int {
 		return cmp.Or(b.CreationTimestamp.Compare(a.CreationTimestamp.Time), cmp.Compare(b.Name, a.Name))
 	})
 	var errs []error
-	for _, run := range runs {
+	for _, run := range newest {
 		if !run.Status.Phase.Completed() || named(plan.Status.StepRun, run) || named(plan.Status.Background, run) {
 			continue
 		}
@@ -136,6 +126,22 @@ func (a *Applier) pruneRuns(ctx context.Context, w *observe.World, plan *rollout
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// historyLimits are how many runs that passed, and that did not, are kept.
+func historyLimits(ro *v1alpha1.Rollout) (good, bad int32) {
+	good, bad = v1alpha1.DefaultSuccessfulRunHistoryLimit, v1alpha1.DefaultUnsuccessfulRunHistoryLimit
+	limits := ro.Spec.Analysis
+	if limits == nil {
+		return good, bad
+	}
+	if limits.SuccessfulRunHistoryLimit != nil {
+		good = *limits.SuccessfulRunHistoryLimit
+	}
+	if limits.UnsuccessfulRunHistoryLimit != nil {
+		bad = *limits.UnsuccessfulRunHistoryLimit
+	}
+	return good, bad
 }
 
 func named(ref *rollout.RunRef, run *v1alpha1.AnalysisRun) bool {

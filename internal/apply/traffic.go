@@ -29,14 +29,7 @@ func (a *Applier) Traffic(ctx context.Context, w *observe.World, plan *rollout.P
 	if w.Routes == nil || plan.Weights == nil && !plan.Unlatch && latch == nil {
 		return nil
 	}
-	want := traffic.Change{Weights: traffic.Weights(w.Snapshot.Router.Weights), Latch: latch}
-	if plan.Weights != nil {
-		want.Weights = traffic.Weights(*plan.Weights)
-	}
-	if plan.Unlatch && latch == nil {
-		want.Latch = &traffic.Latch{}
-	}
-	patches, err := w.Routes.Router.Patch(w.Routes.Objects, want)
+	patches, err := w.Routes.Router.Patch(w.Routes.Objects, change(w, plan, latch))
 	errs := []error{err}
 	for _, p := range patches {
 		errs = append(errs, a.route(ctx, w.Routes, p))
@@ -49,6 +42,18 @@ func (a *Applier) Traffic(ctx context.Context, w *observe.World, plan *rollout.P
 			fmt.Sprintf("Traffic weight is %d%% stable, %d%% canary", plan.Weights.Stable, plan.Weights.Canary))
 	}
 	return nil
+}
+
+// change is what the router's objects are to carry.
+func change(w *observe.World, plan *rollout.Plan, latch *traffic.Latch) traffic.Change {
+	want := traffic.Change{Weights: traffic.Weights(w.Snapshot.Router.Weights), Latch: latch}
+	if plan.Weights != nil {
+		want.Weights = traffic.Weights(*plan.Weights)
+	}
+	if plan.Unlatch && latch == nil {
+		want.Latch = &traffic.Latch{}
+	}
+	return want
 }
 
 // route applies one patch, and keeps the answer, so that the next pass need

@@ -58,10 +58,7 @@ type Options struct {
 // goroutines, except that those which pause, kill and start the API server are
 // for one at a time.
 type Cluster struct {
-	opts  Options
-	dir   *runDir
-	pki   *authority
-	ports ports
+	site *site
 
 	mu        sync.Mutex // guards processes and stopped
 	processes map[string]*process
@@ -88,56 +85,15 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 	ctx, cancel := context.WithTimeout(ctx, opts.StartTimeout)
 	defer cancel()
 
-	c, err := prepare(opts)
+	s, err := newSite(opts)
 	if err != nil {
 		return nil, err
 	}
+	c := &Cluster{site: s, processes: map[string]*process{}}
 	if err := c.startAll(ctx); err != nil {
 		return nil, errors.Join(err, c.Stop())
 	}
 	return c, nil
-}
-
-// prepare makes the folder and all files in it, and chooses the ports.
-func prepare(opts Options) (*Cluster, error) {
-	dir, err := newRunDir(opts.Root)
-	if err != nil {
-		return nil, err
-	}
-	c := &Cluster{opts: opts, dir: dir, processes: map[string]*process{}}
-	if err := c.writeFiles(); err != nil {
-		return nil, errors.Join(err, c.Stop())
-	}
-	return c, nil
-}
-
-func (c *Cluster) writeFiles() (err error) {
-	if c.ports, err = freePorts(); err != nil {
-		return err
-	}
-	if c.pki, err = newAuthority(); err != nil {
-		return err
-	}
-	if err := c.pki.write(c.Dir()); err != nil {
-		return err
-	}
-	if err := c.writeComponentFiles(); err != nil {
-		return err
-	}
-	for name, groups := range map[string][]string{
-		adminUser:                        {mastersGroup},
-		"system:kube-controller-manager": {mastersGroup},
-		"system:kube-scheduler":          nil,
-	} {
-		config, err := c.ConfigFor(name, groups...)
-		if err != nil {
-			return err
-		}
-		if err := WriteKubeconfig(c.kubeconfig(name), config); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // startAll brings the components up, each as soon as what it needs is there.
@@ -154,16 +110,16 @@ func (c *Cluster) startAll(ctx context.Context) error {
 	if err := errors.Join(<-errs, <-errs); err != nil {
 		return err
 	}
-	return c.waitForServiceAccount(ctx)
+	return waitForServiceAccount(ctx, c.Config())
 }
 
 // Dir returns the folder of this cluster. Each component's output is in it, in a
 // file named after the component with ".log" added.
-func (c *Cluster) Dir() string { return c.dir.path }
+func (c *Cluster) Dir() string { return c.site.dir.path }
 
 // Kubeconfig returns the path of a kubeconfig file of a cluster administrator. It
 // is gone after Stop.
-func (c *Cluster) Kubeconfig() string { return c.kubeconfig(adminUser) }
+func (c *Cluster) Kubeconfig() string { return c.site.kubeconfig(adminUser) }
 
 // Config returns a client configuration of a cluster administrator, without a
 // client-side rate limit. The caller owns it.
@@ -176,11 +132,11 @@ func (c *Cluster) Config() *rest.Config {
 }
 
 // EtcdURL returns the address of etcd's client API and of its metrics.
-func (c *Cluster) EtcdURL() string { return c.ports.url("http", c.ports.etcd) }
+func (c *Cluster) EtcdURL() string { return url("http", c.site.ports.etcd) }
 
 // AuditLog returns the path of the audit log, one JSON event per line. The file
 // is there only if Options.Audit asked for it, and after the first request.
-func (c *Cluster) AuditLog() string { return filepath.Join(c.Dir(), "audit.log") }
+func (c *Cluster) AuditLog() string { return c.site.auditLog() }
 
 // Stop kills all processes and removes all files. It returns when they are gone.
 // Further calls do nothing and return the same.
@@ -195,7 +151,7 @@ func (c *Cluster) Stop() error {
 		for _, p := range c.processes {
 			<-p.done
 		}
-		c.stopErr = c.dir.remove()
+		c.stopErr = c.site.dir.remove()
 	})
 	return c.stopErr
 }

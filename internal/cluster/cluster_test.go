@@ -107,10 +107,11 @@ func TestAssetsComeFromTheEnvironment(t *testing.T) {
 // prepared is a cluster of which nothing runs.
 func prepared(t *testing.T) *Cluster {
 	t.Helper()
-	c, err := prepare(Options{Root: t.TempDir(), Assets: programs(t, nil), Audit: "Request"})
+	s, err := newSite(Options{Root: t.TempDir(), Assets: programs(t, nil), Audit: "Request"})
 	if err != nil {
 		t.Fatal(err)
 	}
+	c := &Cluster{site: s, processes: map[string]*process{}}
 	t.Cleanup(func() {
 		if err := c.Stop(); err != nil {
 			t.Error(err)
@@ -127,7 +128,7 @@ func TestKubeconfigIsTheConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, config := range map[string]*rest.Config{"file": got, "value": c.Config()} {
-		if config.Host != c.ports.url("https", c.ports.apiServer) {
+		if config.Host != url("https", c.site.ports.apiServer) {
 			t.Errorf("%s: host %s", what, config.Host)
 		}
 		cert := parse(t, config.CertData)

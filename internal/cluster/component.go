@@ -6,8 +6,6 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"net"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -17,8 +15,8 @@ import (
 // credentials; 200 means that it works.
 type component struct {
 	name   string
-	args   func(*Cluster) []string
-	health func(*Cluster) string
+	args   func(*site) []string
+	health func(*site) string
 }
 
 var (
@@ -75,31 +73,11 @@ rules:
 - level: %s
 `
 
-// writeComponentFiles writes the configuration that does not fit into flags.
-func (c *Cluster) writeComponentFiles() error {
-	files := map[string]string{
-		"scheduler.yaml": fmt.Sprintf(schedulerConfig, strconv.Quote(c.kubeconfig("system:kube-scheduler"))),
-	}
-	switch c.opts.Audit {
-	case "":
-	case "Metadata", "Request", "RequestResponse":
-		files["audit.yaml"] = fmt.Sprintf(auditPolicy, c.opts.Audit)
-	default:
-		return fmt.Errorf("audit level %q: want Metadata, Request or RequestResponse", c.opts.Audit)
-	}
-	for name, content := range files {
-		if err := os.WriteFile(c.file(name), []byte(content), 0o600); err != nil {
-			return fmt.Errorf("write %s: %w", name, err)
-		}
-	}
-	return nil
-}
-
-func etcdArgs(c *Cluster) []string {
-	client, peer := c.EtcdURL(), c.ports.url("http", c.ports.etcdPeer)
+func etcdArgs(s *site) []string {
+	client, peer := url("http", s.ports.etcd), url("http", s.ports.etcdPeer)
 	return []string{
 		"--name=default",
-		"--data-dir=" + c.file("etcd"),
+		"--data-dir=" + s.file("etcd"),
 		"--listen-client-urls=" + client,
 		"--advertise-client-urls=" + client,
 		"--listen-peer-urls=" + peer,
@@ -109,53 +87,53 @@ func etcdArgs(c *Cluster) []string {
 	}
 }
 
-func etcdHealth(c *Cluster) string { return c.EtcdURL() + "/health" }
+func etcdHealth(s *site) string { return url("http", s.ports.etcd) + "/health" }
 
-func apiServerArgs(c *Cluster) []string {
+func apiServerArgs(s *site) []string {
 	args := []string{
-		"--etcd-servers=" + c.EtcdURL(),
+		"--etcd-servers=" + url("http", s.ports.etcd),
 		"--bind-address=127.0.0.1",
 		"--advertise-address=127.0.0.1",
-		"--secure-port=" + strconv.Itoa(c.ports.apiServer),
+		"--secure-port=" + strconv.Itoa(s.ports.apiServer),
 		// Endpoints may not be loopback addresses, so there is none to publish.
 		"--endpoint-reconciler-type=none",
 		"--service-cluster-ip-range=10.96.0.0/16",
-		"--tls-cert-file=" + c.file(serverCertFile),
-		"--tls-private-key-file=" + c.file(serverKeyFile),
-		"--client-ca-file=" + c.file(caFile),
+		"--tls-cert-file=" + s.file(serverCertFile),
+		"--tls-private-key-file=" + s.file(serverKeyFile),
+		"--client-ca-file=" + s.file(caFile),
 		"--authorization-mode=RBAC",
 		"--service-account-issuer=https://kubernetes.default.svc",
-		"--service-account-key-file=" + c.file(serviceAccountFile),
-		"--service-account-signing-key-file=" + c.file(serviceAccountFile),
+		"--service-account-key-file=" + s.file(serviceAccountFile),
+		"--service-account-signing-key-file=" + s.file(serviceAccountFile),
 		"--allow-privileged=true",
 		"--profiling=false",
 		"--delete-collection-workers=8",
 	}
-	if c.opts.Audit != "" {
+	if s.opts.Audit != "" {
 		args = append(args,
-			"--audit-policy-file="+c.file("audit.yaml"),
-			"--audit-log-path="+c.AuditLog(),
+			"--audit-policy-file="+s.file("audit.yaml"),
+			"--audit-log-path="+s.auditLog(),
 			"--audit-log-maxsize=100000") // in MB: a test reads it whole, so never rotate
 	}
 	return args
 }
 
-func apiServerHealth(c *Cluster) string {
-	return c.ports.url("https", c.ports.apiServer) + "/readyz"
+func apiServerHealth(s *site) string {
+	return url("https", s.ports.apiServer) + "/readyz"
 }
 
-func controllerManagerArgs(c *Cluster) []string {
+func controllerManagerArgs(s *site) []string {
 	return []string{
-		"--kubeconfig=" + c.kubeconfig("system:kube-controller-manager"),
+		"--kubeconfig=" + s.kubeconfig("system:kube-controller-manager"),
 		"--bind-address=127.0.0.1",
-		"--secure-port=" + strconv.Itoa(c.ports.controllerManager),
-		"--tls-cert-file=" + c.file(serverCertFile),
-		"--tls-private-key-file=" + c.file(serverKeyFile),
-		"--controllers=" + strings.Join(append(append([]string{}, controllers...), c.opts.Controllers...), ","),
+		"--secure-port=" + strconv.Itoa(s.ports.controllerManager),
+		"--tls-cert-file=" + s.file(serverCertFile),
+		"--tls-private-key-file=" + s.file(serverKeyFile),
+		"--controllers=" + strings.Join(append(append([]string{}, controllers...), s.opts.Controllers...), ","),
 		"--leader-elect=false",
 		"--use-service-account-credentials=false",
-		"--service-account-private-key-file=" + c.file(serviceAccountFile),
-		"--root-ca-file=" + c.file(caFile),
+		"--service-account-private-key-file=" + s.file(serviceAccountFile),
+		"--root-ca-file=" + s.file(caFile),
 		"--kube-api-qps=2000",
 		"--kube-api-burst=4000",
 		"--kube-api-content-type=application/vnd.kubernetes.protobuf",
@@ -169,22 +147,22 @@ func controllerManagerArgs(c *Cluster) []string {
 	}
 }
 
-func controllerManagerHealth(c *Cluster) string {
-	return c.ports.url("https", c.ports.controllerManager) + "/healthz"
+func controllerManagerHealth(s *site) string {
+	return url("https", s.ports.controllerManager) + "/healthz"
 }
 
-func schedulerArgs(c *Cluster) []string {
+func schedulerArgs(s *site) []string {
 	return []string{
-		"--config=" + c.file("scheduler.yaml"),
+		"--config=" + s.file("scheduler.yaml"),
 		"--bind-address=127.0.0.1",
-		"--secure-port=" + strconv.Itoa(c.ports.scheduler),
-		"--tls-cert-file=" + c.file(serverCertFile),
-		"--tls-private-key-file=" + c.file(serverKeyFile),
+		"--secure-port=" + strconv.Itoa(s.ports.scheduler),
+		"--tls-cert-file=" + s.file(serverCertFile),
+		"--tls-private-key-file=" + s.file(serverKeyFile),
 	}
 }
 
-func schedulerHealth(c *Cluster) string {
-	return c.ports.url("https", c.ports.scheduler) + "/healthz"
+func schedulerHealth(s *site) string {
+	return url("https", s.ports.scheduler) + "/healthz"
 }
 
 // start starts a component and waits until it is healthy.
@@ -193,7 +171,7 @@ func (c *Cluster) start(ctx context.Context, comp component) error {
 	if err != nil {
 		return err
 	}
-	return c.waitHealthy(ctx, p, comp.health(c))
+	return c.site.waitHealthy(ctx, p, comp.health(c.site))
 }
 
 // launch starts a component unless the cluster was stopped, and remembers it.
@@ -203,38 +181,11 @@ func (c *Cluster) launch(comp component) (*process, error) {
 	if c.stopped {
 		return nil, fmt.Errorf("start %s: the cluster was stopped", comp.name)
 	}
-	path := filepath.Join(c.opts.Assets, comp.name)
-	p, err := launch(comp.name, path, comp.args(c), c.file(comp.name+".log"))
+	path := filepath.Join(c.site.opts.Assets, comp.name)
+	p, err := launch(comp.name, path, comp.args(c.site), c.site.file(comp.name+".log"))
 	if err != nil {
 		return nil, err
 	}
 	c.processes[comp.name] = p
-	return p, c.dir.record(p.pid)
-}
-
-// file is the path of a file of this cluster.
-func (c *Cluster) file(name string) string { return filepath.Join(c.Dir(), name) }
-
-// ports are where the components listen, all on 127.0.0.1.
-type ports struct {
-	etcd, etcdPeer, apiServer, controllerManager, scheduler int
-}
-
-// freePorts asks the system for ports that are free now. They are held all at
-// once, so that no two are the same.
-func freePorts() (ports, error) {
-	var p ports
-	for _, port := range []*int{&p.etcd, &p.etcdPeer, &p.apiServer, &p.controllerManager, &p.scheduler} {
-		listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // answers at once.
-		if err != nil {
-			return p, fmt.Errorf("find a free port: %w", err)
-		}
-		defer listener.Close()
-		*port = listener.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it is a TCP listener.
-	}
-	return p, nil
-}
-
-func (p ports) url(scheme string, port int) string {
-	return scheme + "://127.0.0.1:" + strconv.Itoa(port)
+	return p, c.site.dir.record(p.pid)
 }

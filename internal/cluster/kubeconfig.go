@@ -5,8 +5,6 @@ package cluster
 
 import (
 	"fmt"
-	"path/filepath"
-	"strings"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -24,14 +22,18 @@ const (
 // do everything). The audit log shows the name, so that a test can tell a
 // controller's requests from its own.
 func (c *Cluster) ConfigFor(user string, groups ...string) (*rest.Config, error) {
-	client, err := c.pki.client(user, groups)
+	return c.site.config(user, groups)
+}
+
+func (s *site) config(user string, groups []string) (*rest.Config, error) {
+	client, err := s.pki.client(user, groups)
 	if err != nil {
 		return nil, err
 	}
 	return &rest.Config{
-		Host: c.ports.url("https", c.ports.apiServer),
+		Host: url("https", s.ports.apiServer),
 		TLSClientConfig: rest.TLSClientConfig{
-			CAData:   c.pki.certPEM,
+			CAData:   s.pki.certPEM,
 			CertData: client.cert,
 			KeyData:  client.key,
 		},
@@ -58,9 +60,4 @@ func WriteKubeconfig(path string, config *rest.Config) error {
 		return fmt.Errorf("write the kubeconfig %s: %w", path, err)
 	}
 	return nil
-}
-
-// kubeconfig is the path of a user's kubeconfig.
-func (c *Cluster) kubeconfig(user string) string {
-	return filepath.Join(c.Dir(), strings.ReplaceAll(user, ":", "-")+".kubeconfig")
 }

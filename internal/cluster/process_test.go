@@ -46,7 +46,7 @@ func waitGone(t *testing.T, pid int) {
 		if time.Now().After(deadline) {
 			t.Fatalf("process %d still runs: %s", pid, out)
 		}
-		time.Sleep(10 * time.Millisecond)
+		<-time.After(10 * time.Millisecond)
 	}
 }
 
@@ -88,7 +88,7 @@ func TestKillReachesThePausedAndTheChildren(t *testing.T) {
 		t.Fatal(err)
 	}
 	var child int
-	for deadline := time.Now().Add(patience); child == 0; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); child == 0; <-time.After(5 * time.Millisecond) {
 		content, err := os.ReadFile(log)
 		if err != nil || time.Now().After(deadline) {
 			t.Fatalf("no child: %q (%v)", content, err)

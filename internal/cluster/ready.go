@@ -17,6 +17,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 )
 
 // poll is how often something that is about to be ready is looked at.
@@ -24,8 +25,8 @@ const poll = 50 * time.Millisecond
 
 // waitHealthy returns when the component answers 200 at the address, or with the
 // last of its output when it ends or the context does.
-func (c *Cluster) waitHealthy(ctx context.Context, p *process, url string) error {
-	client := c.healthClient()
+func (s *site) waitHealthy(ctx context.Context, p *process, url string) error {
+	client := s.healthClient()
 	defer client.CloseIdleConnections()
 	var last string
 	for {
@@ -68,9 +69,9 @@ func probe(ctx context.Context, client *http.Client, url string) (ok bool, answe
 	return response.StatusCode == http.StatusOK, response.Status + " " + strings.TrimSpace(string(body))
 }
 
-func (c *Cluster) healthClient() *http.Client {
+func (s *site) healthClient() *http.Client {
 	roots := x509.NewCertPool()
-	roots.AddCert(c.pki.cert)
+	roots.AddCert(s.pki.cert)
 	return &http.Client{
 		Timeout: 5 * time.Second,
 		Transport: &http.Transport{
@@ -81,8 +82,8 @@ func (c *Cluster) healthClient() *http.Client {
 
 // waitForServiceAccount returns when the controllers have made the service
 // account without which no pod is let into the default namespace.
-func (c *Cluster) waitForServiceAccount(ctx context.Context) error {
-	client, err := kubernetes.NewForConfig(c.Config())
+func waitForServiceAccount(ctx context.Context, config *rest.Config) error {
+	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return fmt.Errorf("make a client of the new API server: %w", err)
 	}

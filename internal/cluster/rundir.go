@@ -135,7 +135,7 @@ func killOrphans(dir string) {
 	if err != nil {
 		return
 	}
-	for _, line := range strings.Fields(string(content)) {
+	for line := range strings.FieldsSeq(string(content)) {
 		pid, err := strconv.Atoi(line)
 		if err != nil || pid <= 1 {
 			continue

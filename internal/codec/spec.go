@@ -33,7 +33,7 @@ func Spec(ro *v1alpha1.Rollout, hash, stepsHash string) (rollout.Spec, []string)
 		Replicas:         orDefault(in.Replicas, v1alpha1.DefaultReplicas),
 		Revision:         rollout.Revision(hash),
 		StepsHash:        stepsHash,
-		Settled:          ro.Status.ObservedGeneration == fmt.Sprint(ro.Generation),
+		Settled:          ro.Status.ObservedGeneration == strconv.FormatInt(ro.Generation, 10),
 		Paused:           in.Paused,
 		MaxWeight:        v1alpha1.DefaultMaxTrafficWeight,
 		ProgressDeadline: seconds(orDefault(in.ProgressDeadlineSeconds, v1alpha1.DefaultProgressDeadlineSeconds)),
@@ -155,6 +155,13 @@ func routing(spec *rollout.Spec, canary *v1alpha1.CanaryStrategy) []string {
 	if tr.Istio == nil && len(problems) == 0 {
 		problems = append(problems, at+": names no router; set istio")
 	}
+	return append(problems, destinations(spec, canary)...)
+}
+
+// destinations checks the Services that the router splits traffic between.
+func destinations(spec *rollout.Spec, canary *v1alpha1.CanaryStrategy) []string {
+	tr, at := canary.TrafficRouting, atCanary+".trafficRouting"
+	var problems []string
 	if canary.PingPong != nil {
 		problems = append(problems, atCanary+".pingPong: not in this version; use canaryService and stableService")
 	}

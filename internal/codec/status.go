@@ -93,7 +93,7 @@ func SetStatus(ro *v1alpha1.Rollout, st rollout.Status, snap *rollout.Snapshot) 
 	}
 	out.CurrentStepIndex = nil
 	if len(snap.Spec.Steps) > 0 {
-		out.CurrentStepIndex = ptr(int32(st.Step))
+		out.CurrentStepIndex = new(int32(st.Step))
 	}
 	out.PauseConditions = nil
 	for _, p := range st.Pauses {
@@ -147,7 +147,7 @@ func toSluice(was *v1alpha1.SluiceStatus, st rollout.Status, now time.Time) *v1a
 		}
 	}
 	if st.OwnStep != nil {
-		out.Step = ptr(int32(*st.OwnStep))
+		out.Step = new(int32(*st.OwnStep))
 	}
 	for _, k := range st.Skipped {
 		out.Skipped = append(out.Skipped, v1alpha1.SkippedStep{Step: int32(k.Step), What: k.What, By: skippedBy(was, k), At: toTime(k.At)})
@@ -199,7 +199,7 @@ func toTime(t time.Time) *metav1.Time {
 	if t.IsZero() {
 		return nil
 	}
-	return ptr(metav1.NewTime(t))
+	return new(metav1.NewTime(t))
 }
 
 // clip bounds a message without cutting a character in two.
@@ -213,5 +213,3 @@ func clip(s string) string {
 	}
 	return s[:cut] + "…"
 }
-
-func ptr[T any](v T) *T { return &v }

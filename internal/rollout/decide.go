@@ -236,4 +236,5 @@ func share(spec Spec, weight int32) int32 {
 }
 
 func (s *Snapshot) canaryIs(r Revision) bool { return !s.Spec.CanaryService || s.Services.Canary == r }
+
 func (s *Snapshot) stableIs(r Revision) bool { return !s.Spec.StableService || s.Services.Stable == r }

@@ -111,7 +111,7 @@ func resting(w sim.World) string {
 		return "rests with the latch of an abort that is over"
 	}
 	for r, pool := range w.Pools {
-		if r != st.Stable && pool.Desired > 0 && !(r == st.Current && w.Spec.KeepAborted) {
+		if r != st.Stable && pool.Desired > 0 && (r != st.Current || !w.Spec.KeepAborted) {
 			return "rests with pods of " + string(r)
 		}
 		if r == st.Stable && !pool.Deadline.IsZero() {

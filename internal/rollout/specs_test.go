@@ -87,39 +87,50 @@ func modelCases() map[string]modelCase {
 		"two weights, guarded": {spec: with(routed(1, weight(50), weight(100)), guard), left: budget{0, 1, 1}, more: budget{1, 1, 1}},
 		"a timed pause":        {spec: routed(3, weight(20), pause(), weight(60)), left: budget{0, 0, 1}, more: budget{1, 0, 1}},
 		"an endless pause first, and an analysis": {
-			spec: routed(1, stop(), weight(10), judge(), weight(50)), left: budget{0, 0, 2}, more: budget{0, 1, 3}},
+			spec: routed(1, stop(), weight(10), judge(), weight(50)), left: budget{0, 0, 2}, more: budget{0, 1, 3},
+		},
 		"an analysis, guarded": {
-			spec: with(routed(1, weight(10), judge()), guard), left: budget{0, 0, 1}, more: budget{0, 1, 1}},
+			spec: with(routed(1, weight(10), judge()), guard), left: budget{0, 0, 1}, more: budget{0, 1, 1},
+		},
 		"weights that fall": {spec: routed(3, weight(60), weight(20), weight(100)), left: budget{0, 0, 1}, more: budget{1, 0, 1}},
 		"no delays": {
 			spec: with(routed(2, weight(50)), func(s *rollout.Spec) { s.ScaleDownDelay, s.AbortDelay = 0, 0 }),
-			left: budget{1, 0, 1}, more: budget{1, 0, 2}, stale: true},
+			left: budget{1, 0, 1}, more: budget{1, 0, 2}, stale: true,
+		},
 		"aborted pods are kept": {
 			spec: with(routed(1, weight(50), judge()), func(s *rollout.Spec) { s.KeepAborted = true }),
-			left: budget{1, 0, 1}, more: budget{1, 1, 2}},
+			left: budget{1, 0, 1}, more: budget{1, 1, 2},
+		},
 		"stable shrinks": {
 			spec: with(routed(2, weight(50)), func(s *rollout.Spec) { s.DynamicStable, s.ScaleDownDelay = true, 0 }),
-			left: budget{1, 0, 1}, more: budget{1, 0, 2}, stale: true},
+			left: budget{1, 0, 1}, more: budget{1, 0, 2}, stale: true,
+		},
 		"stable shrinks in steps": {
 			spec: with(routed(3, weight(60), weight(20), weight(100)), func(s *rollout.Spec) { s.DynamicStable = true }),
-			left: budget{0, 0, 1}, more: budget{1, 0, 1}},
+			left: budget{0, 0, 1}, more: budget{1, 0, 1},
+		},
 		"pods that may not come": {
 			spec: with(routed(2, weight(50), judge(), weight(80)), func(s *rollout.Spec) { s.ProgressDeadline = 20 * time.Second }),
-			left: budget{0, 0, 1}, more: budget{1, 1, 0}},
+			left: budget{0, 0, 1}, more: budget{1, 1, 0},
+		},
 		"pods that may not come, or it is aborted": {
 			spec: with(routed(1, weight(50), pause(), weight(80)), guard, func(s *rollout.Spec) { s.ProgressDeadline, s.DeadlineAborts = 20*time.Second, true }),
-			left: budget{0, 1, 0}, more: budget{1, 0, 1}},
+			left: budget{0, 1, 0}, more: budget{1, 0, 1},
+		},
 		"pods share, surge": {spec: shared(2, weight(50), judge()), left: budget{1, 0, 1}, more: budget{1, 1, 1}},
 		"pods share, no surge, guarded": {
 			spec: with(shared(3, weight(20), weight(60)), guard, func(s *rollout.Spec) { s.MaxSurge, s.MaxUnavailable = 0, 1 }),
-			left: budget{0, 0, 1}, more: budget{1, 1, 1}},
+			left: budget{0, 0, 1}, more: budget{1, 1, 1},
+		},
 		"pods share, with Services": {
 			spec: with(shared(1, weight(50), pause()), func(s *rollout.Spec) { s.CanaryService, s.StableService = true, true }),
-			left: budget{1, 0, 1}, more: budget{1, 0, 2}},
+			left: budget{1, 0, 1}, more: budget{1, 0, 2},
+		},
 		"the first revision": {spec: routed(2, weight(50)), left: budget{1, 0, 1}, more: budget{1, 0, 2}, first: true},
 		"stable shrinks, guarded": {
 			spec: with(routed(2, weight(50), judge()), guard, func(s *rollout.Spec) { s.DynamicStable = true }),
-			left: budget{0, 1, 0}, more: budget{0, 1, 1}},
+			left: budget{0, 1, 0}, more: budget{0, 1, 1},
+		},
 	}
 }
 

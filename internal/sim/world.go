@@ -149,6 +149,23 @@ type Write struct {
 func (w World) Writes(p rollout.Plan) []Write {
 	var ws []Write
 	add := func(kind WriteKind, what string) { ws = append(ws, Write{kind, what}) }
+	ws = append(ws, w.podWrites(p)...)
+	ws = append(ws, w.trafficWrites(p)...)
+	for _, x := range p.Start {
+		add(Start, x.Name)
+	}
+	for _, x := range p.Stop {
+		if r, ok := w.Runs[x.Name]; ok && !r.Phase.Done() {
+			add(Stop, x.Name)
+		}
+	}
+	return ws
+}
+
+// podWrites lists what p would change in ReplicaSets.
+func (w World) podWrites(p rollout.Plan) []Write {
+	var ws []Write
+	add := func(kind WriteKind, what string) { ws = append(ws, Write{kind, what}) }
 	for _, r := range sorted(p.Replicas) {
 		if pool, ok := w.Pools[r]; !ok || pool.Desired != p.Replicas[r] {
 			add(Scale, string(r))
@@ -162,6 +179,13 @@ func (w World) Writes(p rollout.Plan) []Write {
 	for _, r := range p.Prune {
 		add(Prune, string(r))
 	}
+	return ws
+}
+
+// trafficWrites lists what p would change in the router and the Services.
+func (w World) trafficWrites(p rollout.Plan) []Write {
+	var ws []Write
+	add := func(kind WriteKind, what string) { ws = append(ws, Write{kind, what}) }
 	if w.Router != nil && (p.Weights != nil && *p.Weights != w.Router.Weights || p.Unlatch && w.Router.Aborted != "") {
 		add(Route, "")
 	}
@@ -170,14 +194,6 @@ func (w World) Writes(p rollout.Plan) []Write {
 	}
 	if to := p.Services.Canary; to != "" && to != w.Services.Canary {
 		add(CanaryService, string(to))
-	}
-	for _, x := range p.Start {
-		add(Start, x.Name)
-	}
-	for _, x := range p.Stop {
-		if r, ok := w.Runs[x.Name]; ok && !r.Phase.Done() {
-			add(Stop, x.Name)
-		}
 	}
 	return ws
 }

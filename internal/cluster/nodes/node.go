@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
 )
 
 // A node is dead to the control plane when its lease is older than leaseDuration.
@@ -27,23 +28,35 @@ const (
 // schedulablePoll is how often new nodes are looked at until pods may go there.
 const schedulablePoll = 50 * time.Millisecond
 
+// fleet is the Nodes of one simulator.
+type fleet struct {
+	client  kubernetes.Interface
+	address map[string]string // by name; not changed after the start
+}
+
+// has reports whether the pod is bound to one of the nodes.
+func (f *fleet) has(pod *corev1.Pod) bool {
+	_, ok := f.address[pod.Spec.NodeName]
+	return ok
+}
+
 // register makes the i-th Node and its lease. One that is there already is kept.
-func (s *Simulator) register(ctx context.Context, i int) error {
-	name := fmt.Sprintf("%s-%03d", s.opts.Prefix, i)
+func (f *fleet) register(ctx context.Context, opts Options, i int) error {
+	name := fmt.Sprintf("%s-%03d", opts.Prefix, i)
 	address := fmt.Sprintf("10.0.%d.%d", i/250, i%250+1)
-	s.nodes[name] = address
-	_, err := s.client.CoreV1().Nodes().Create(ctx, newNode(name, address, s.opts.Pods), metav1.CreateOptions{})
+	f.address[name] = address
+	_, err := f.client.CoreV1().Nodes().Create(ctx, newNode(name, address, opts.Pods), metav1.CreateOptions{})
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("register the node %s: %w", name, err)
 	}
-	return s.renew(ctx, name)
+	return f.renew(ctx, name)
 }
 
 func newNode(name, address string, pods int) *corev1.Node {
 	now := metav1.Now()
-	condition := func(kind corev1.NodeConditionType, status corev1.ConditionStatus, reason string) corev1.NodeCondition {
+	condition := func(kind corev1.NodeConditionType, status corev1.ConditionStatus) corev1.NodeCondition {
 		return corev1.NodeCondition{
-			Type: kind, Status: status, Reason: reason,
+			Type: kind, Status: status, Reason: "Simulated",
 			LastHeartbeatTime: now, LastTransitionTime: now,
 		}
 	}
@@ -70,10 +83,10 @@ func newNode(name, address string, pods int) *corev1.Node {
 				{Type: corev1.NodeHostName, Address: name},
 			},
 			Conditions: []corev1.NodeCondition{
-				condition(corev1.NodeReady, corev1.ConditionTrue, "Simulated"),
-				condition(corev1.NodeMemoryPressure, corev1.ConditionFalse, "Simulated"),
-				condition(corev1.NodeDiskPressure, corev1.ConditionFalse, "Simulated"),
-				condition(corev1.NodePIDPressure, corev1.ConditionFalse, "Simulated"),
+				condition(corev1.NodeReady, corev1.ConditionTrue),
+				condition(corev1.NodeMemoryPressure, corev1.ConditionFalse),
+				condition(corev1.NodeDiskPressure, corev1.ConditionFalse),
+				condition(corev1.NodePIDPressure, corev1.ConditionFalse),
 			},
 			NodeInfo: corev1.NodeSystemInfo{
 				KubeletVersion:  "simulated",
@@ -86,7 +99,7 @@ func newNode(name, address string, pods int) *corev1.Node {
 
 // renewLeases keeps the nodes alive until the context ends. A renewal that fails
 // is made up for by the next: a lease outlives three of them.
-func (s *Simulator) renewLeases(ctx context.Context) {
+func (f *fleet) renewLeases(ctx context.Context) {
 	ticker := time.NewTicker(renewEvery)
 	defer ticker.Stop()
 	for {
@@ -95,15 +108,15 @@ func (s *Simulator) renewLeases(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		for name := range s.nodes {
-			_ = s.renew(ctx, name)
+		for name := range f.address {
+			_ = f.renew(ctx, name)
 		}
 	}
 }
 
 // renew sets a lease's time, and makes the lease if it is not there.
-func (s *Simulator) renew(ctx context.Context, name string) error {
-	leases := s.client.CoordinationV1().Leases(corev1.NamespaceNodeLease)
+func (f *fleet) renew(ctx context.Context, name string) error {
+	leases := f.client.CoordinationV1().Leases(corev1.NamespaceNodeLease)
 	now := metav1.NowMicro()
 	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"renewTime": now}})
 	if err != nil {
@@ -129,15 +142,15 @@ func (s *Simulator) renew(ctx context.Context, name string) error {
 
 // waitSchedulable returns when the control plane has lifted the taint that it
 // puts on every new node.
-func (s *Simulator) waitSchedulable(ctx context.Context) error {
+func (f *fleet) waitSchedulable(ctx context.Context) error {
 	for {
-		list, err := s.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+		list, err := f.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return fmt.Errorf("look at the new nodes: %w", err)
 		}
 		tainted := ""
 		for _, node := range list.Items {
-			if _, ours := s.nodes[node.Name]; ours && len(node.Spec.Taints) > 0 {
+			if _, ours := f.address[node.Name]; ours && len(node.Spec.Taints) > 0 {
 				tainted = fmt.Sprintf("%s has the taint %s", node.Name, node.Spec.Taints[0].Key)
 			}
 		}

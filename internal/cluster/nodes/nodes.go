@@ -24,6 +24,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
@@ -32,8 +33,6 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // Defaults of Options.
@@ -88,7 +87,7 @@ type Simulator struct {
 	client kubernetes.Interface
 	pods   corelisters.PodLister
 	queue  workqueue.TypedRateLimitingInterface[podKey]
-	nodes  map[string]string // name to address; not changed after start
+	nodes  fleet
 
 	cancel context.CancelFunc
 	wait   sync.WaitGroup
@@ -119,7 +118,7 @@ func Start(ctx context.Context, config *rest.Config, opts Options) (*Simulator, 
 func StartWithClient(ctx context.Context, client kubernetes.Interface, opts Options) (*Simulator, error) {
 	s := newSimulator(client, opts)
 	for i := range s.opts.Count {
-		if err := s.register(ctx, i); err != nil {
+		if err := s.nodes.register(ctx, s.opts, i); err != nil {
 			return nil, err
 		}
 	}
@@ -135,8 +134,8 @@ func StartWithClient(ctx context.Context, client kubernetes.Interface, opts Opti
 			}
 		})
 	}
-	s.wait.Go(func() { s.renewLeases(life) })
-	if err := s.waitSchedulable(ctx); err != nil {
+	s.wait.Go(func() { s.nodes.renewLeases(life) })
+	if err := s.nodes.waitSchedulable(ctx); err != nil {
 		s.Stop()
 		return nil, err
 	}
@@ -161,7 +160,7 @@ func newSimulator(client kubernetes.Interface, opts Options) *Simulator {
 		opts:    opts,
 		client:  client,
 		queue:   workqueue.NewTypedRateLimitingQueue(retry),
-		nodes:   map[string]string{},
+		nodes:   fleet{client: client, address: map[string]string{}},
 		started: map[types.UID]*corev1.Pod{},
 	}
 }

@@ -28,7 +28,7 @@ func keyOf(pod *corev1.Pod) podKey {
 // go, after the delay if it is to run.
 func (s *Simulator) changed(obj any) {
 	pod, ok := obj.(*corev1.Pod)
-	if !ok || !s.ours(pod) {
+	if !ok || !s.nodes.has(pod) {
 		return
 	}
 	switch {
@@ -48,14 +48,9 @@ func (s *Simulator) deleted(obj any) {
 	if tombstone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
 		obj = tombstone.Obj
 	}
-	if pod, ok := obj.(*corev1.Pod); ok && s.ours(pod) {
+	if pod, ok := obj.(*corev1.Pod); ok && s.nodes.has(pod) {
 		s.queue.Add(keyOf(pod))
 	}
-}
-
-func (s *Simulator) ours(pod *corev1.Pod) bool {
-	_, ok := s.nodes[pod.Spec.NodeName]
-	return ok
 }
 
 // ended reports whether the pod will never run again.

@@ -36,7 +36,7 @@ func (s *Simulator) statusPatch(pod *corev1.Pod, annotations map[string]string, 
 	if err != nil {
 		return nil, err
 	}
-	host := s.nodes[pod.Spec.NodeName]
+	host := s.nodes.address[pod.Spec.NodeName]
 	now := metav1.Now()
 	phase := phaseOf(pod, startErr)
 	patch.Status = corev1.PodStatus{

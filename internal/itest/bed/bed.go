@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -200,7 +201,7 @@ func (b *Bed) Phase(ns, name string, phase v1alpha1.RolloutPhase) *v1alpha1.Roll
 	var ro *v1alpha1.Rollout
 	b.Eventually(fmt.Sprintf("Rollout %s/%s is %s", ns, name, phase), func() error {
 		ro = b.Rollout(ns, name)
-		if ro.Status.Phase != phase || ro.Status.ObservedGeneration != fmt.Sprint(ro.Generation) {
+		if ro.Status.Phase != phase || ro.Status.ObservedGeneration != strconv.FormatInt(ro.Generation, 10) {
 			return fmt.Errorf("it is %s: %s (step %v)", ro.Status.Phase, ro.Status.Message, ro.Status.CurrentStepIndex)
 		}
 		return nil
