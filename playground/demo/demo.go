@@ -114,9 +114,10 @@ func report(p *story.Play, took time.Duration, played error) error {
 
 // keep stays until ctx ends, with the tree drawn, and says what can be tried.
 func keep(ctx context.Context, p *story.Play) {
-	p.Screen.Say("\nEverything stays up until Ctrl-C. In another window:\n")
-	p.Screen.Say("  export KUBECONFIG=%s", p.Stage.Cluster.Kubeconfig())
-	p.Screen.Say("  export PATH=%s:$PATH\n", p.Stage.Programs())
+	p.Screen.Say("\nEverything stays up until Ctrl-C. In another window:")
+	p.Screen.Say("\n  export KUBECONFIG=%s", p.Stage.Cluster.Kubeconfig())
+	p.Screen.Say("  export PATH=%s:$PATH", p.Stage.Programs())
+	p.Screen.Say("")
 	for _, line := range []string{
 		"get rollout checkout -n payments --watch",
 		"set image checkout checkout=registry.internal/payments/checkout:2.0.0-errors8 -n payments",
@@ -126,6 +127,6 @@ func keep(ctx context.Context, p *story.Play) {
 	} {
 		p.Screen.Say("  kubectl-argo-rollouts %s", line)
 	}
-	p.Screen.Say("\nAn image's tag says how it behaves: 2.0.0, 2.0.0-errors8, 2.0.0-tail900, 2.0.0-errors25-at50, 2.0.0-errors2-for60.\n")
+	p.Screen.Say("\nAn image's tag says how it behaves: 2.0.0, 2.0.0-errors8, 2.0.0-tail900, 2.0.0-errors25-at50, 2.0.0-errors2-for60.")
 	<-ctx.Done()
 }

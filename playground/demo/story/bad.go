@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"sluice.dev/sluice/api/v1alpha1"
-
 	"sluice.dev/sluice/playground/demo/stage"
 )
 

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"sluice.dev/sluice/api/v1alpha1"
-
 	"sluice.dev/sluice/playground/demo/pace"
 	"sluice.dev/sluice/playground/demo/proof"
 	"sluice.dev/sluice/playground/demo/screen"
