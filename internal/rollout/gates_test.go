@@ -165,6 +165,10 @@ func TestGates(t *testing.T) {
 				Says: "Paused: CanaryPauseStep", Events: []string{rollout.ReasonPaused},
 			},
 		},
+		"the guard does not start before the canary has traffic": {
+			in:   midway(routed(4, weight(10)), 0, 0, pool(v2, pods(1, 2)), func(s *rollout.Snapshot) { s.Spec.Background = true }),
+			want: gist{Pods: podMap{v1: 4, v2: 1}, Weights: "90/10", Says: "Progressing: waiting for all steps to complete"},
+		},
 		"the guard does not start before its step": {
 			in: midway(routed(4, weight(10), stop()), 0, 10, func(s *rollout.Snapshot) { s.Spec.Background, s.Spec.BackgroundFrom = true, 2 }),
 			want: gist{

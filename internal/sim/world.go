@@ -149,8 +149,8 @@ type Write struct {
 func (w World) Writes(p rollout.Plan) []Write {
 	var ws []Write
 	add := func(kind WriteKind, what string) { ws = append(ws, Write{kind, what}) }
-	ws = append(ws, w.podWrites(p)...)
-	ws = append(ws, w.trafficWrites(p)...)
+	ws = append(ws, podWrites(w, p)...)
+	ws = append(ws, trafficWrites(w, p)...)
 	for _, x := range p.Start {
 		add(Start, x.Name)
 	}
@@ -163,7 +163,7 @@ func (w World) Writes(p rollout.Plan) []Write {
 }
 
 // podWrites lists what p would change in ReplicaSets.
-func (w World) podWrites(p rollout.Plan) []Write {
+func podWrites(w World, p rollout.Plan) []Write {
 	var ws []Write
 	add := func(kind WriteKind, what string) { ws = append(ws, Write{kind, what}) }
 	for _, r := range sorted(p.Replicas) {
@@ -183,7 +183,7 @@ func (w World) podWrites(p rollout.Plan) []Write {
 }
 
 // trafficWrites lists what p would change in the router and the Services.
-func (w World) trafficWrites(p rollout.Plan) []Write {
+func trafficWrites(w World, p rollout.Plan) []Write {
 	var ws []Write
 	add := func(kind WriteKind, what string) { ws = append(ws, Write{kind, what}) }
 	if w.Router != nil && (p.Weights != nil && *p.Weights != w.Router.Weights || p.Unlatch && w.Router.Aborted != "") {
