@@ -24,6 +24,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -90,6 +91,8 @@ func (c *Config) options(scheme *runtime.Scheme) (ctrl.Options, error) {
 		LeaseDuration:                 &c.LeaseDuration,
 		RenewDeadline:                 &c.RenewDeadline,
 		RetryPeriod:                   &c.RetryPeriod,
+		// One process may run several, one after the other, as tests do.
+		Controller: config.Controller{SkipNameValidation: new(true)},
 	}, nil
 }
 

@@ -208,6 +208,8 @@ func weightOf(ro *v1alpha1.Rollout, hash string) int32 {
 		return -1
 	case settled(ro) && hash == ro.Status.StableRS:
 		return -1
+	case w.Canary.PodTemplateHash == hash && w.Stable.PodTemplateHash == hash:
+		return percent(ro, w.Stable.Weight+w.Canary.Weight)
 	case w.Canary.PodTemplateHash == hash:
 		return percent(ro, w.Canary.Weight)
 	case w.Stable.PodTemplateHash == hash:
