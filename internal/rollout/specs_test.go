@@ -115,7 +115,7 @@ func modelCases() map[string]modelCase {
 		},
 		"pods that may not come, or it is aborted": {
 			spec: with(routed(1, weight(50), pause(), weight(80)), guard, func(s *rollout.Spec) { s.ProgressDeadline, s.DeadlineAborts = 20*time.Second, true }),
-			left: budget{0, 1, 0}, more: budget{1, 0, 1},
+			left: budget{0, 1, 0}, more: budget{1, 1, 0},
 		},
 		"pods share, surge": {spec: shared(2, weight(50), judge()), left: budget{1, 0, 1}, more: budget{1, 1, 1}},
 		"pods share, no surge, guarded": {
@@ -129,7 +129,7 @@ func modelCases() map[string]modelCase {
 		"the first revision": {spec: routed(2, weight(50)), left: budget{1, 0, 1}, more: budget{1, 0, 2}, first: true},
 		"stable shrinks, guarded": {
 			spec: with(routed(2, weight(50), judge()), guard, func(s *rollout.Spec) { s.DynamicStable = true }),
-			left: budget{0, 1, 0}, more: budget{0, 1, 1},
+			left: budget{0, 1, 0}, more: budget{0, 0, 1},
 		},
 	}
 }
