@@ -35,7 +35,7 @@ controlplane: ## Build etcd and Kubernetes into the cache; print the folder
 
 .PHONY: demo
 demo: build ## Run the guide's four releases on a real API server (ARGS="--keep", "--pace real")
-	@dir="$$($(GO) run ./hack/controlplane | tail -n 1)"; \
+	@dir="$$($(GO) run ./hack/controlplane)"; \
 	echo "building the demo" >&2; \
 	cd playground && $(GO) build -o ../bin/sluice-demo ./cmd/demo && cd .. && \
 	exec ./bin/sluice-demo --controlplane "$$dir" --sluice ./bin/sluice $(ARGS)
@@ -51,25 +51,24 @@ test-unit: ## Run the tests that need no network and no cluster
 
 .PHONY: test-integration
 test-integration: build ## Run the tests that need a control plane
-	@dir="$$($(GO) run ./hack/controlplane | tail -n 1)"; \
+	@dir="$$($(GO) run ./hack/controlplane)"; \
 	echo "integration tests on $$dir" >&2; \
 	KUBEBUILDER_ASSETS="$$dir" SLUICE_BIN="$$PWD/bin/sluice" $(GO) test -tags integration -timeout 20m -p 1 ./internal/itest/...
 
 .PHONY: test-demo
 test-demo: build ## Run the demo as an end-to-end test
-	@dir="$$($(GO) run ./hack/controlplane | tail -n 1)"; \
+	@dir="$$($(GO) run ./hack/controlplane)"; \
 	echo "the demo as a test" >&2; \
 	cd playground && KUBEBUILDER_ASSETS="$$dir" SLUICE_BIN="$$PWD/../bin/sluice" $(GO) test -tags e2e -timeout 15m -count 1 ./demo/...
 
 .PHONY: test-full
 test-full: test ## Run the long runs too: random kills, deep fuzzing and the heavy peers
-	@dir="$$($(GO) run ./hack/controlplane | tail -n 1)"; \
+	@dir="$$($(GO) run ./hack/controlplane)"; \
 	KUBEBUILDER_ASSETS="$$dir" SLUICE_BIN="$$PWD/bin/sluice" $(GO) test -tags 'integration long' -timeout 60m -p 1 -count 1 ./internal/itest/...
-	@cd playground/controlplane && $(GO) test -tags heavy ./...
 
 .PHONY: bench
 bench: build ## Measure aborts, many canaries at once and idling (PEER=/path/to/other/controller)
-	@dir="$$($(GO) run ./hack/controlplane | tail -n 1)"; \
+	@dir="$$($(GO) run ./hack/controlplane)"; \
 	cd playground && $(GO) build -o ../bin/sluice-bench ./cmd/bench && cd .. && \
 	exec ./bin/sluice-bench --controlplane "$$dir" --sluice ./bin/sluice --peer "$${PEER:-}" $(ARGS)
 

@@ -17,8 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"sluice.dev/sluice/internal/metric/datadog/datadogtest"
+
 	"sluice.dev/sluice/playground/bench/audit"
 	"sluice.dev/sluice/playground/bench/rig"
 )
@@ -267,10 +267,14 @@ func (b *Bench) fill(ctx context.Context, samples []Sample, began time.Time) err
 	return nil
 }
 
+// stored reports whether e changed an object.
+func stored(e *audit.Entry) bool {
+	return (e.Verb == "patch" || e.Verb == "update") && e.Answer.Code == 200
+}
+
 // note takes down a request if it is the first of its kind after the reply.
 func (s *Sample) note(e *audit.Entry) {
-	write := e.Verb == "patch" || e.Verb == "update"
-	if !write || e.Answer.Code != 200 || e.Object.Name != s.Name || e.Done.Before(s.Reply) {
+	if !stored(e) || e.Object.Name != s.Name || e.Done.Before(s.Reply) {
 		return
 	}
 	if s.Judged.IsZero() || e.Received.Before(s.Judged) {

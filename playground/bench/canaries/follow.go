@@ -12,8 +12,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"sluice.dev/sluice/api/v1alpha1"
+
 	"sluice.dev/sluice/playground/bench/rig"
 )
 
@@ -36,7 +36,7 @@ func follow(ctx context.Context, c client.WithWatch) (*follower, error) {
 func (f *follower) stop() { f.watch.Stop() }
 
 // until waits until all Rollouts of r are Healthy on another revision than
-// before, and returns the revisions.
+// before, and returns the revisions. What was seen so far is forgotten.
 func (f *follower) until(ctx context.Context, r *Run, before map[string]string) (map[string]string, error) {
 	timeout := time.After(patience)
 	health := time.NewTicker(time.Second)
@@ -58,7 +58,9 @@ func (f *follower) until(ctx context.Context, r *Run, before map[string]string) 
 			f.see(e, before)
 		}
 	}
-	return f.healthy, nil
+	found := f.healthy
+	f.healthy = map[string]string{}
+	return found, nil
 }
 
 func (f *follower) see(e watch.Event, before map[string]string) {

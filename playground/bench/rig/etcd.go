@@ -56,10 +56,10 @@ func (h *Histogram) add(line string) {
 	if err != nil {
 		return
 	}
-	switch {
-	case name == "_sum":
+	switch name {
+	case "_sum":
 		h.Sum = v
-	case name == "_count":
+	case "_count":
 		h.Count = v
 	default:
 		le, ok := strings.CutPrefix(name, `_bucket{le="`)

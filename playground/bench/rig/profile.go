@@ -40,7 +40,7 @@ func fetch(ctx context.Context, url, path string) error {
 		return fmt.Errorf("ask for a profile: %w", err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // profiles are for everybody
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("make a folder for profiles: %w", err)
 	}
 	f, err := os.Create(path)

@@ -28,11 +28,11 @@ import (
 	"k8s.io/client-go/kubernetes"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"sluice.dev/sluice/api/v1alpha1"
 	"sluice.dev/sluice/config/crd"
 	"sluice.dev/sluice/internal/cluster"
 	"sluice.dev/sluice/internal/cluster/nodes"
+
 	"sluice.dev/sluice/playground/demo/manifests"
 )
 
