@@ -12,6 +12,7 @@ import (
 	"sluice.dev/sluice/api/v1alpha1"
 	"sluice.dev/sluice/internal/view"
 	"sluice.dev/sluice/internal/view/text"
+
 	"sluice.dev/sluice/playground/demo/story"
 )
 

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
 	"sluice.dev/sluice/api/v1alpha1"
 	"sluice.dev/sluice/internal/view"
 )

@@ -19,9 +19,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/util/yaml"
-
 	"sluice.dev/sluice/config/crd"
 	"sluice.dev/sluice/internal/metric/datadog/datadogtest"
+
 	"sluice.dev/sluice/playground/demo/manifests"
 	"sluice.dev/sluice/playground/demo/pace"
 	"sluice.dev/sluice/playground/mesh"

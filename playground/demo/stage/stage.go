@@ -19,10 +19,10 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-
 	"sluice.dev/sluice/internal/cluster"
 	"sluice.dev/sluice/internal/cluster/nodes"
 	"sluice.dev/sluice/internal/metric/datadog/datadogtest"
+
 	"sluice.dev/sluice/playground/load"
 	"sluice.dev/sluice/playground/mesh"
 	"sluice.dev/sluice/playground/pods"

@@ -13,9 +13,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
 	"sluice.dev/sluice/api/v1alpha1"
 	"sluice.dev/sluice/internal/metric/datadog/datadogtest"
+
 	"sluice.dev/sluice/playground/demo/proof"
 	"sluice.dev/sluice/playground/demo/stage"
 	"sluice.dev/sluice/playground/demo/witness"

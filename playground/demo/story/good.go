@@ -12,6 +12,7 @@ import (
 
 	"sluice.dev/sluice/api/v1alpha1"
 	"sluice.dev/sluice/internal/metric/datadog/datadogtest"
+
 	"sluice.dev/sluice/playground/mesh"
 )
 

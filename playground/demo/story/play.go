@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"sluice.dev/sluice/api/v1alpha1"
+
 	"sluice.dev/sluice/playground/demo/pace"
 	"sluice.dev/sluice/playground/demo/proof"
 	"sluice.dev/sluice/playground/demo/screen"

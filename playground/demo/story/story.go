@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sluice.dev/sluice/api/v1alpha1"
+
 	"sluice.dev/sluice/playground/demo/stage"
 )
 

@@ -11,8 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"sluice.dev/sluice/api/v1alpha1"
+
 	"sluice.dev/sluice/playground/demo/witness"
 )
 
