@@ -19,7 +19,6 @@ import (
 	appsdefaults "k8s.io/kubernetes/pkg/apis/apps/v1"
 	_ "k8s.io/kubernetes/pkg/apis/core/install" // and of the pods in them
 	"pgregory.net/rapid"
-
 	"sluice.dev/sluice/internal/podtemplate"
 )
 

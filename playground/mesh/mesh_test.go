@@ -17,8 +17,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
 	"sluice.dev/sluice/internal/cluster/nodes"
+
 	"sluice.dev/sluice/playground/mesh"
 )
 

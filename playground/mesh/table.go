@@ -13,8 +13,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
-
 	"sluice.dev/sluice/internal/cluster/nodes"
+
 	"sluice.dev/sluice/playground/pods"
 )
 

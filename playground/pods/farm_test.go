@@ -14,8 +14,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-
 	"sluice.dev/sluice/internal/cluster/nodes"
+
 	"sluice.dev/sluice/playground/pods"
 )
 
