@@ -19,7 +19,8 @@ import (
 
 // A watcher sees every change of the Rollouts and of the VirtualServices.
 type watcher struct {
-	watches []watch.Interface
+	cancel  context.CancelFunc
+	running sync.WaitGroup
 
 	mu      sync.Mutex
 	weights map[string]moment
@@ -35,6 +36,7 @@ type moment struct {
 
 func watching(ctx context.Context, c client.WithWatch) (*watcher, error) {
 	w := &watcher{weights: map[string]moment{}, phases: map[string]string{}, changed: make(chan struct{})}
+	ctx, w.cancel = context.WithCancel(ctx)
 	for kind, see := range map[schema.GroupVersionKind]func(*unstructured.Unstructured){
 		{Group: "networking.istio.io", Version: "v1", Kind: "VirtualServiceList"}: w.route,
 		{Group: "argoproj.io", Version: "v1alpha1", Kind: "RolloutList"}:          w.rollout,
@@ -46,22 +48,41 @@ func watching(ctx context.Context, c client.WithWatch) (*watcher, error) {
 			w.stop()
 			return nil, fmt.Errorf("watch %s: %w", kind.Kind, err)
 		}
-		w.watches = append(w.watches, watch)
-		go func() {
-			for e := range watch.ResultChan() {
-				if o, ok := e.Object.(*unstructured.Unstructured); ok {
-					see(o)
+		w.running.Go(func() {
+			for watch != nil {
+				drain(ctx, watch, see)
+				// The API server ends the watches of clients that are slow; a new
+				// one begins with everything that is there.
+				if watch, err = c.Watch(ctx, list, client.InNamespace(rig.Namespace)); err != nil {
+					return
 				}
 			}
-		}()
+		})
 	}
 	return w, nil
 }
 
-func (w *watcher) stop() {
-	for _, watch := range w.watches {
-		watch.Stop()
+// drain shows what a watch yields until it or ctx ends.
+func drain(ctx context.Context, watch watch.Interface, see func(*unstructured.Unstructured)) {
+	defer watch.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case e, open := <-watch.ResultChan():
+			if !open {
+				return
+			}
+			if o, ok := e.Object.(*unstructured.Unstructured); ok {
+				see(o)
+			}
+		}
 	}
+}
+
+func (w *watcher) stop() {
+	w.cancel()
+	w.running.Wait()
 }
 
 func (w *watcher) route(o *unstructured.Unstructured) {

@@ -5,7 +5,6 @@ package canaries
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -17,8 +16,9 @@ import (
 	"sluice.dev/sluice/playground/bench/rig"
 )
 
-// A follower sees every change of the Rollouts.
+// A follower sees the Rollouts as they change.
 type follower struct {
+	client  client.WithWatch
 	watch   watch.Interface
 	healthy map[string]string // the stable revision of those that are Healthy
 	last    map[string]string // what the others are, for a person who waits in vain
@@ -26,11 +26,17 @@ type follower struct {
 
 // follow starts watching, from what is there.
 func follow(ctx context.Context, c client.WithWatch) (*follower, error) {
-	w, err := c.Watch(ctx, &v1alpha1.RolloutList{}, client.InNamespace(rig.Namespace))
-	if err != nil {
-		return nil, fmt.Errorf("watch the Rollouts: %w", err)
+	f := &follower{client: c, healthy: map[string]string{}, last: map[string]string{}}
+	return f, f.begin(ctx)
+}
+
+// begin starts a watch. The API server ends those of clients that are slow; a
+// new one begins with everything that is there.
+func (f *follower) begin(ctx context.Context) (err error) {
+	if f.watch, err = f.client.Watch(ctx, &v1alpha1.RolloutList{}, client.InNamespace(rig.Namespace)); err != nil {
+		return fmt.Errorf("watch the Rollouts: %w", err)
 	}
-	return &follower{watch: w, healthy: map[string]string{}, last: map[string]string{}}, nil
+	return nil
 }
 
 func (f *follower) stop() { f.watch.Stop() }
@@ -52,10 +58,11 @@ func (f *follower) until(ctx context.Context, r *Run, before map[string]string) 
 				return nil, err
 			}
 		case e, open := <-f.watch.ResultChan():
-			if !open {
-				return nil, errors.New("the API server ended the watch of the Rollouts")
+			if open {
+				f.see(e, before)
+			} else if err := f.begin(ctx); err != nil {
+				return nil, err
 			}
-			f.see(e, before)
 		}
 	}
 	found := f.healthy
