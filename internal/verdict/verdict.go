@@ -41,6 +41,11 @@ func (b *Board) Post(ctx context.Context, name types.NamespacedName, owner types
 	}
 	select {
 	case b.posted <- name:
+		return
+	default: // a ctx that has ended must not win over a reader who waits
+	}
+	select {
+	case b.posted <- name:
 	case <-ctx.Done():
 	}
 }
