@@ -27,6 +27,9 @@ const (
 	// linger is how long an answer waits for the others of its tick, so that
 	// one write stores them all.
 	linger = 250 * time.Millisecond
+	// yield is how long the run itself waits to be completed after a verdict: the
+	// traffic moves first, and the Rollout's status has the verdict on record.
+	yield = 250 * time.Millisecond
 	// maxValue is the longest value that is stored, in bytes.
 	maxValue = 2_000
 )
@@ -75,7 +78,7 @@ func (r *Reconciler) measure(ctx context.Context, s *session, p *prepared, name 
 
 	verdict, owner := s.failed(run, next)
 	if verdict != nil {
-		r.wake(s.name, 0, true)
+		r.wake(s.name, yield, true)
 		r.post(ctx, s, owner, *verdict)
 		return
 	}
