@@ -26,7 +26,7 @@ help: ## Show this help
 .PHONY: build
 build: ## Build bin/sluice, and bin/kubectl-argo-rollouts as another name of it
 	@echo "building bin/sluice" >&2
-	@$(GO) build -ldflags '$(LDFLAGS)' -o bin/sluice ./cmd/sluice
+	@CGO_ENABLED=0 $(GO) build -ldflags '$(LDFLAGS)' -o bin/sluice ./cmd/sluice
 	@ln -sf sluice bin/kubectl-argo-rollouts
 
 .PHONY: controlplane
