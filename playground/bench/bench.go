@@ -38,6 +38,9 @@ type Options struct {
 	// Profiles is a folder for Go profiles of ours; empty takes none. Taking
 	// them costs CPU time.
 	Profiles string
+	// Logs is a folder that the controllers' logs and the audit logs are kept
+	// in; empty keeps none.
+	Logs string
 	// Flags are further flags for our controller.
 	Flags []string
 	// JSON is a file that the report is written to as well; empty for none.
@@ -110,7 +113,7 @@ func (o *Options) on(ctx context.Context, c rig.Contender, do func(*rig.Rig, *ri
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, r.Down()) }()
+	defer func() { err = errors.Join(err, r.Keep(o.Logs, c.Name), r.Down()) }()
 	p, err := r.Launch(ctx, c)
 	if err != nil {
 		return err

@@ -192,6 +192,11 @@ func latencies(title string, taken [3]*abortTimes, of func(*abortTimes) []aborts
 		part(func(a *aborts.Sample) time.Time { return a.Committed }),
 		part(func(a *aborts.Sample) time.Time { return a.Stored })),
 		fmt.Sprintf("and a watch shows it after %.1f ms", part(func(a *aborts.Sample) time.Time { return a.Seen })))
+	slowest := slices.MaxFunc(ours, func(a, b aborts.Sample) int { return int(a.Latency() - b.Latency()) })
+	s.Notes = append(s.Notes, "sluice, the slowest one's requests:")
+	for _, r := range slowest.Requests {
+		s.Notes = append(s.Notes, "  "+r)
+	}
 	return s
 }
 

@@ -9,6 +9,7 @@ package aborts
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -42,6 +43,9 @@ type Sample struct {
 	// Committed when a write of the Rollout was stored, Stored when weight 0 was.
 	// They are as the audit log has them.
 	Judged, Committed, Stored time.Time
+	// Requests are what the controller asked for about the Rollout and what it
+	// owns, from the reply until weight 0 was seen.
+	Requests []string
 }
 
 // Latency is from the reply to weight 0 stored.
@@ -259,6 +263,7 @@ func (b *Bench) fill(ctx context.Context, samples []Sample, began time.Time) err
 		s := &samples[i]
 		for j := range entries {
 			s.note(&entries[j])
+			s.list(&entries[j])
 		}
 		if s.Stored.IsZero() || s.Stored.After(s.Seen) {
 			s.Stored = s.Seen
@@ -270,6 +275,15 @@ func (b *Bench) fill(ctx context.Context, samples []Sample, began time.Time) err
 // stored reports whether e changed an object.
 func stored(e *audit.Entry) bool {
 	return (e.Verb == "patch" || e.Verb == "update") && e.Answer.Code == 200
+}
+
+// list takes down a request if it may have been in the way.
+func (s *Sample) list(e *audit.Entry) {
+	if e.Received.After(s.Seen) || e.Done.Before(s.Reply) || !strings.HasPrefix(e.Object.Name, s.Name) {
+		return
+	}
+	s.Requests = append(s.Requests, fmt.Sprintf("%4d..%d ms %s: %d",
+		e.Received.Sub(s.Reply).Milliseconds(), e.Done.Sub(s.Reply).Milliseconds(), e.Kind(), e.Answer.Code))
 }
 
 // note takes down a request if it is the first of its kind after the reply.

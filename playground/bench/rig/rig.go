@@ -46,6 +46,7 @@ const (
 
 	leaderTimeout = time.Minute
 	poll          = 50 * time.Millisecond
+	controllerLog = "controller.log"
 )
 
 // A Contender is a controller that is measured.
@@ -201,7 +202,7 @@ func (r *Rig) Launch(ctx context.Context, c Contender) (*Process, error) {
 			cmd.Env = append(cmd.Env, name+"="+v)
 		}
 	}
-	p, err := start(cmd, filepath.Join(r.Cluster.Dir(), "controller.log"))
+	p, err := start(cmd, filepath.Join(r.Cluster.Dir(), controllerLog))
 	if err != nil {
 		return nil, err
 	}
@@ -235,6 +236,27 @@ func (r *Rig) waitForLeader(ctx context.Context, p *Process) error {
 			return err
 		}
 	}
+}
+
+// Keep copies the audit log and the controller's log into a folder, under names
+// that begin with prefix. It does nothing without a folder.
+func (r *Rig) Keep(folder, prefix string) error {
+	if folder == "" {
+		return nil
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // logs of a benchmark are for everybody
+		return fmt.Errorf("make a folder for logs: %w", err)
+	}
+	for _, name := range []string{"audit.log", controllerLog} {
+		data, err := os.ReadFile(filepath.Join(r.Cluster.Dir(), name))
+		if err != nil {
+			return fmt.Errorf("keep a log: %w", err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, prefix+"-"+name), data, 0o600); err != nil {
+			return fmt.Errorf("keep a log: %w", err)
+		}
+	}
+	return nil
 }
 
 // Down takes the rig down: no process, no port and no file stays. It may be

@@ -69,6 +69,7 @@ func parse(args []string) (bench.Options, error) {
 	flags.StringVar(&o.Peer, "peer", "", "another controller's program, measured with its defaults and with --qps 1000 --burst 2000")
 	flags.StringVar(&o.JSON, "json", "", "file to write the figures to as well")
 	flags.StringVar(&o.Profiles, "profiles", "", "folder for Go profiles of our controller; taking them costs CPU time")
+	flags.StringVar(&o.Logs, "logs", "", "folder to keep the controllers' logs and the audit logs in")
 	flags.DurationVar(&o.Idle, "idle", time.Minute, "how long the idle controller is listened to; 0 leaves it out")
 	flags.IntVar(&o.Rounds, "rounds", 10, "how often twenty aborts are measured, alone and at once each; 0 leaves them out")
 	sizes := flags.String("canaries", "100,500", "numbers of canaries at once; empty leaves them out")
