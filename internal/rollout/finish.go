@@ -115,6 +115,10 @@ func climbingMessage(s *Snapshot, p *Plan) string {
 	st := &p.Status
 	current := s.Pools[st.Current]
 	need := p.Replicas[st.Current]
+	if !s.Spec.Routed {
+		// What the step needs in the end: the pods may have to take turns.
+		need = max(need, desired(s, weightAt(s.Spec, st.Step)))
+	}
 	switch {
 	case current.Total < need:
 		return waitUpdated

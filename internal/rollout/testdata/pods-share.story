@@ -17,9 +17,8 @@
 09:07:20 step 4/5 pods v1=2/2 v2=2/2 Progressing: waiting for analysis to complete
 09:12:20 - web-v2-2-4 passes
 09:12:20 step 5/5 pods v1=2/2 v2=2/3 Progressing: more replicas need to be updated
-09:12:20 step 5/5 pods v1=2/2 v2=2/3 Progressing: updated replicas are still becoming available
 09:12:30 - the pods of v2 are available
-09:12:30 step 5/5 pods v1=1/1 v2=3/3 Progressing: waiting for all steps to complete
+09:12:30 step 5/5 pods v1=1/1 v2=3/3 Progressing: more replicas need to be updated
 09:12:30 step 5/5 pods v1=1/1 v2=3/4 Progressing: more replicas need to be updated
 09:12:30 step 5/5 pods v1=1/1 v2=3/4 Progressing: updated replicas are still becoming available
 09:12:40 - the pods of v2 are available
