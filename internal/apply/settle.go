@@ -16,7 +16,7 @@ import (
 // settleTime is how long a status that differs in what is merely counted may
 // wait for company. While pods come and go, every one of them changes a count;
 // most are followed by something that must be written at once.
-const settleTime = 2 * time.Second
+const settleTime = 3 * time.Second
 
 // A settler remembers when each rollout's status was written last. Its zero
 // value is ready to use.
