@@ -23,15 +23,23 @@ import (
 
 // Apply carries out everything of plan but its status. The traffic goes first,
 // because users wait for it; the order does not matter for safety. An object
-// that changed meanwhile is left alone: its watch brings the next pass.
-func (a *Applier) Apply(ctx context.Context, w *observe.World, plan *rollout.Plan) error {
+// that changed meanwhile is left alone: its watch brings the next pass. moved,
+// if there is one, is called when the traffic is as it is to be, and may wait.
+func (a *Applier) Apply(ctx context.Context, w *observe.World, plan *rollout.Plan, moved func()) error {
 	var errs []error
 	keep := func(err error) {
 		if err != nil && !stale(err) {
 			errs = append(errs, err)
 		}
 	}
-	keep(a.Traffic(ctx, w, plan, nil))
+	shifted, err := a.shift(ctx, w, plan, nil)
+	keep(err)
+	if moved != nil {
+		moved()
+	}
+	if shifted {
+		announceWeights(a, w, plan)
+	}
 	keep(a.service(ctx, w, w.Stable, plan.Services.Stable))
 	keep(a.service(ctx, w, w.Canary, plan.Services.Canary))
 	keep(a.replicaSets(ctx, w, plan))

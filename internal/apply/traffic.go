@@ -23,11 +23,25 @@ import (
 // errStale says that a router's object is not what was observed.
 var errStale = errors.New("the object changed since it was read")
 
-// Traffic programs the plan's weights. latch, if any, is left on the router's
-// objects by the same write.
+// Traffic programs the plan's weights, and says so. latch, if any, is left on
+// the router's objects by the same write.
 func (a *Applier) Traffic(ctx context.Context, w *observe.World, plan *rollout.Plan, latch *traffic.Latch) error {
+	shifted, err := a.shift(ctx, w, plan, latch)
+	if shifted {
+		announceWeights(a, w, plan)
+	}
+	return err
+}
+
+func announceWeights(a *Applier, w *observe.World, plan *rollout.Plan) {
+	a.event(w, corev1.EventTypeNormal, v1alpha1.EventTrafficWeightUpdated,
+		fmt.Sprintf("Traffic weight is %d%% stable, %d%% canary", plan.Weights.Stable, plan.Weights.Canary))
+}
+
+// shift programs the plan's weights, and reports whether they were others.
+func (a *Applier) shift(ctx context.Context, w *observe.World, plan *rollout.Plan, latch *traffic.Latch) (bool, error) {
 	if w.Routes == nil || plan.Weights == nil && !plan.Unlatch && latch == nil {
-		return nil
+		return false, nil
 	}
 	patches, err := w.Routes.Router.Patch(w.Routes.Objects, change(w, plan, latch))
 	errs := []error{err}
@@ -35,13 +49,9 @@ func (a *Applier) Traffic(ctx context.Context, w *observe.World, plan *rollout.P
 		errs = append(errs, a.route(ctx, w.Routes, p))
 	}
 	if err := errors.Join(errs...); err != nil {
-		return err
+		return false, err
 	}
-	if len(patches) > 0 && plan.Weights != nil {
-		a.event(w, corev1.EventTypeNormal, v1alpha1.EventTrafficWeightUpdated,
-			fmt.Sprintf("Traffic weight is %d%% stable, %d%% canary", plan.Weights.Stable, plan.Weights.Canary))
-	}
-	return nil
+	return len(patches) > 0 && plan.Weights != nil, nil
 }
 
 // change is what the router's objects are to carry.

@@ -35,6 +35,8 @@ type Reconciler struct {
 	// Instance is the instance ID whose objects are ours; empty for those
 	// without one.
 	Instance string
+
+	aborts lane
 }
 
 // Reconcile runs one pass for the Rollout that req names.
@@ -55,17 +57,26 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	}
 	plan := decision.Decide(w.Snapshot)
 	r.log(ctx, w, &plan)
+	var moved func()
+	if aborting(&plan) {
+		leave := r.aborts.enter(ctx)
+		defer leave()
+		moved = func() { leave(); r.aborts.yield(ctx) }
+	}
 	if done, err := r.commit(ctx, w, &plan); done {
 		return reconcile.Result{}, err
 	}
 	if v := w.Snapshot.Verdict; v != nil {
 		r.Board.Clear(ro.UID, v.Run)
 	}
-	if err := r.Applier.Apply(ctx, w, &plan); err != nil {
+	if err := r.Applier.Apply(ctx, w, &plan, moved); err != nil {
 		return reconcile.Result{}, fmt.Errorf("apply: %w", err)
 	}
 	return wake(w.Snapshot.Now, plan.WakeAt), nil
 }
+
+// aborting reports whether plan takes traffic away from an aborted revision.
+func aborting(plan *decision.Plan) bool { return plan.Status.Abort && plan.Weights != nil }
 
 // commit stores the status, and reports whether the pass ends here. An abort
 // does not take no for an answer: see design decision 4 in docs/adr.
@@ -74,8 +85,7 @@ func (r *Reconciler) commit(ctx context.Context, w *observe.World, plan *decisio
 	if err == nil {
 		return false, nil
 	}
-	aborting := plan.Status.Abort && plan.Weights != nil
-	if !aborting {
+	if !aborting(plan) {
 		if apierrors.IsConflict(err) {
 			return true, nil // the newer version is in the queue already
 		}
