@@ -200,6 +200,11 @@ func (o *Options) abort(ctx context.Context, r *rig.Rig, p *rig.Process) (*abort
 		return nil, err
 	}
 	defer b.Close()
+	// The first round is for an API server that has just started and has just
+	// been given CRDs; it does not count.
+	if _, err := b.AtOnce(ctx); err != nil {
+		return nil, err
+	}
 	before, err := r.Fsync(ctx)
 	if err != nil {
 		return nil, err

@@ -244,7 +244,7 @@ func (r *Rig) Keep(folder, prefix string) error {
 	if folder == "" {
 		return nil
 	}
-	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // logs of a benchmark are for everybody
+	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return fmt.Errorf("make a folder for logs: %w", err)
 	}
 	for _, name := range []string{"audit.log", controllerLog} {
