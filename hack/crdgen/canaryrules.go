@@ -25,26 +25,25 @@ func canaryRules() []rule {
 }
 
 func canaryServiceRules() []rule {
-	const needsServices = `!has(self.trafficRouting) || has(self.pingPong) || !(
+	const needless = ` || !has(self.trafficRouting) || has(self.pingPong) || !(
 		has(self.trafficRouting.alb) || has(self.trafficRouting.smi) || has(self.trafficRouting.apisix)
 		|| has(self.trafficRouting.ambassador) || has(self.trafficRouting.nginx) || has(self.trafficRouting.appMesh)
 		|| has(self.trafficRouting.traefik)
-		|| (has(self.trafficRouting.istio) && !has(self.trafficRouting.istio.destinationRule))) || `
+		|| (has(self.trafficRouting.istio) && !has(self.trafficRouting.istio.destinationRule)))`
 	return []rule{
 		{
 			kinds: rollout, path: canaryPath, field: ".stableService", tolerant: true,
-			expr: `!has(self.canaryService) || !has(self.stableService) || size(self.canaryService) == 0
-				|| self.canaryService != self.stableService`,
+			expr:    `[self.?canaryService.orValue('')].all(c, c == '' || c != self.?stableService.orValue(''))`,
 			message: "stableService must not be the same Service as canaryService",
 		},
 		{
 			kinds: rollout, path: canaryPath, field: ".canaryService", tolerant: true,
-			expr:    needsServices + `(has(self.canaryService) && size(self.canaryService) > 0)`,
+			expr:    `self.?canaryService.orValue('') != ''` + needless,
 			message: "canaryService is required by trafficRouting",
 		},
 		{
 			kinds: rollout, path: canaryPath, field: ".stableService", tolerant: true,
-			expr:    needsServices + `(has(self.stableService) && size(self.stableService) > 0)`,
+			expr:    `self.?stableService.orValue('') != ''` + needless,
 			message: "stableService is required by trafficRouting",
 		},
 		{
@@ -80,18 +79,15 @@ func canarySizeRules() []rule {
 		},
 		{
 			kinds: rollout, path: canaryPath, field: ".dynamicStableScale", tolerant: true,
-			expr:    `has(self.trafficRouting) || !has(self.dynamicStableScale) || !self.dynamicStableScale`,
+			unless:  `!self.?dynamicStableScale.orValue(false)`,
+			expr:    `has(self.trafficRouting)`,
 			message: "dynamicStableScale needs trafficRouting",
+			also:    []clause{{`!has(self.scaleDownDelaySeconds)`, "dynamicStableScale cannot be used together with scaleDownDelaySeconds"}},
 		},
 		{
 			kinds: rollout, path: canaryPath, field: ".scaleDownDelaySeconds", tolerant: true,
-			expr:    `has(self.trafficRouting) || !has(self.scaleDownDelaySeconds)`,
+			expr:    `!has(self.scaleDownDelaySeconds) || has(self.trafficRouting)`,
 			message: "scaleDownDelaySeconds needs trafficRouting",
-		},
-		{
-			kinds: rollout, path: canaryPath, field: ".dynamicStableScale", tolerant: true,
-			expr:    `!has(self.scaleDownDelaySeconds) || !has(self.dynamicStableScale) || !self.dynamicStableScale`,
-			message: "dynamicStableScale cannot be used together with scaleDownDelaySeconds",
 		},
 		{
 			kinds: rollout, path: canaryPath + ".replicaProgressThreshold", field: ".value",
@@ -103,19 +99,24 @@ func canarySizeRules() []rule {
 
 // canaryStepRules are about steps and the strategy around them.
 func canaryStepRules() []rule {
-	const (
-		full   = `(has(self.trafficRouting) && has(self.trafficRouting.maxTrafficWeight) ? self.trafficRouting.maxTrafficWeight : 100)`
-		routed = `has(self.trafficRouting) && `
-	)
-	listed := func(step string) string {
-		return `!has(self.steps) || !has(self.trafficRouting) || self.steps.all(s, !has(s.` + step + `)
-			|| (has(self.trafficRouting.managedRoutes)
-			&& self.trafficRouting.managedRoutes.exists(m, has(s.` + step + `.name) && has(m.name) && m.name == s.` + step + `.name)))`
+	const most = `[self.?trafficRouting.?maxTrafficWeight.orValue(100)]`
+	// by is true for a strategy with one of the routers.
+	by := func(routers ...string) string {
+		expr := ""
+		for _, r := range routers {
+			expr += `self.?trafficRouting.?` + r + `.hasValue() || `
+		}
+		return expr
+	}
+	// listed says that a step's route is a managed one.
+	listed := func(kind string) string {
+		return `(!has(s.` + kind + `) || (has(self.trafficRouting.managedRoutes)
+			&& self.trafficRouting.managedRoutes.exists(m, has(s.` + kind + `.name) && has(m.name) && m.name == s.` + kind + `.name)))`
 	}
 	return []rule{
 		{
 			kinds: rollout, path: canaryPath, field: ".steps", tolerant: true,
-			expr:    `!has(self.steps) || self.steps.all(s, !has(s.setWeight) || s.setWeight <= ` + full + `)`,
+			expr:    `!has(self.steps) || ` + most + `.all(most, self.steps.all(s, s.?setWeight.orValue(0) <= most))`,
 			message: "setWeight cannot be more than 100, or more than trafficRouting.maxTrafficWeight where that is set",
 		},
 		{
@@ -125,40 +126,29 @@ func canaryStepRules() []rule {
 		},
 		{
 			kinds: rollout, path: canaryPath, field: ".steps", tolerant: true,
-			expr: `!has(self.steps) || (` + routed + `(has(self.trafficRouting.istio) || has(self.trafficRouting.alb)
-				|| has(self.trafficRouting.apisix) || has(self.trafficRouting.plugins)))
-				|| self.steps.all(s, !has(s.setHeaderRoute))`,
+			unless:  by("istio") + `!has(self.steps)`,
+			expr:    by("alb", "apisix", "plugins") + `self.steps.all(s, !has(s.setHeaderRoute))`,
 			message: "setHeaderRoute needs trafficRouting by istio, alb, apisix or a plugin",
-		},
-		{
-			kinds: rollout, path: canaryPath, field: ".steps", tolerant: true,
-			expr: `!has(self.steps) || (` + routed + `(has(self.trafficRouting.istio) || has(self.trafficRouting.plugins)))
-				|| self.steps.all(s, !has(s.setMirrorRoute))`,
-			message: "setMirrorRoute needs trafficRouting by istio or a plugin",
-		},
-		{
-			kinds: rollout, path: canaryPath, field: ".trafficRouting.managedRoutes", tolerant: true,
-			expr:    listed("setHeaderRoute"),
-			message: "managedRoutes must list the name of every setHeaderRoute step",
+			also: []clause{
+				{by("plugins") + `self.steps.all(s, !has(s.setMirrorRoute))`, "setMirrorRoute needs trafficRouting by istio or a plugin"},
+				{
+					by("alb", "smi", "plugins") + `self.steps.all(s, !has(s.experiment) || !has(s.experiment.templates)
+						|| s.experiment.templates.all(t, !has(t.weight)))`,
+					"the weight of an experiment's template needs trafficRouting by istio, alb, smi or a plugin",
+				},
+			},
 		},
 		{
 			kinds: rollout, path: canaryPath, field: ".trafficRouting.managedRoutes", tolerant: true,
-			expr:    listed("setMirrorRoute"),
-			message: "managedRoutes must list the name of every setMirrorRoute step",
+			expr:    `!has(self.steps) || !has(self.trafficRouting) || self.steps.all(s, ` + listed("setHeaderRoute") + ` && ` + listed("setMirrorRoute") + `)`,
+			message: "managedRoutes must list the name of every setHeaderRoute and setMirrorRoute step",
 		},
 		{
 			kinds: rollout, path: canaryPath, field: ".steps", tolerant: true,
-			expr: `!has(self.steps) || !has(self.trafficRouting) || !has(self.trafficRouting.alb)
+			expr: `!self.?trafficRouting.?alb.hasValue() || !has(self.steps)
 				|| self.steps.all(s, !has(s.setHeaderRoute) || !has(s.setHeaderRoute.match)
 				|| s.setHeaderRoute.match.all(m, has(m.headerValue) && has(m.headerValue.exact)))`,
 			message: "setHeaderRoute with alb can only match headerValue.exact",
-		},
-		{
-			kinds: rollout, path: canaryPath, field: ".steps", tolerant: true,
-			expr: `!has(self.steps) || (` + routed + `(has(self.trafficRouting.istio) || has(self.trafficRouting.alb)
-				|| has(self.trafficRouting.smi) || has(self.trafficRouting.plugins)))
-				|| self.steps.all(s, !has(s.experiment) || !has(s.experiment.templates) || s.experiment.templates.all(t, !has(t.weight)))`,
-			message: "the weight of an experiment's template needs trafficRouting by istio, alb, smi or a plugin",
 		},
 	}
 }

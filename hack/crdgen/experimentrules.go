@@ -35,7 +35,7 @@ func experimentRules() []rule {
 				message: "template must have at least one container",
 			},
 		},
-		selectorRules(experiment, version, "!has(self.selector) || ", false),
+		selectorRules(experiment, version, "", false),
 		replicaSetRules(experiment, version+".template.spec"),
 	)
 }

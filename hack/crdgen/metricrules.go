@@ -39,12 +39,12 @@ func metricRules() []rule {
 		},
 		{
 			kinds: analysis, path: metricPath, field: ".failureLimit",
-			expr:    number("count") + ` <= 0 || ` + number("failureLimit") + ` <= ` + number("count"),
+			expr:    `!has(self.failureLimit) || [` + number("count") + `].all(c, c <= 0 || ` + number("failureLimit") + ` <= c)`,
 			message: "failureLimit cannot be more than count: the metric could never fail",
 		},
 		{
 			kinds: analysis, path: metricPath, field: ".inconclusiveLimit",
-			expr:    number("count") + ` <= 0 || ` + number("inconclusiveLimit") + ` <= ` + number("count"),
+			expr:    `!has(self.inconclusiveLimit) || [` + number("count") + `].all(c, c <= 0 || ` + number("inconclusiveLimit") + ` <= c)`,
 			message: "inconclusiveLimit cannot be more than count: it could never be reached",
 		},
 		{
@@ -76,18 +76,14 @@ func providerRules() []rule {
 	for _, n := range names {
 		count = append(count, fmt.Sprintf(`(has(self.%s) ? 1 : 0)`, n))
 	}
-	return []rule{
-		{
-			kinds: analysis, path: metricPath + ".provider",
-			expr:    strings.Join(count, " + ") + " >= 1",
-			message: "provider is empty: it must set one of " + strings.Join(names, ", "),
-		},
-		{
-			kinds: analysis, path: metricPath + ".provider",
-			expr:    strings.Join(count, " + ") + " <= 1",
-			message: "provider cannot set more than one of " + strings.Join(names, ", "),
-		},
-	}
+	sum := strings.Join(count, " + ")
+	return []rule{{
+		kinds: analysis, path: metricPath + ".provider",
+		unless:  `[` + sum + `].exists(n, n == 1)`,
+		expr:    sum + ` > 0`,
+		message: "provider is empty: it must set one of " + strings.Join(names, ", "),
+		also:    []clause{{`false`, "provider cannot set more than one of " + strings.Join(names, ", ")}},
+	}}
 }
 
 func datadogRules() []rule {

@@ -11,7 +11,7 @@ func rolloutRules() []rule {
 		[]rule{
 			{
 				kinds: rollout, path: ".spec", field: ".selector", tolerant: true,
-				expr:    `has(self.workloadRef) || has(self.selector)`,
+				expr:    `has(self.selector) || has(self.workloadRef)`,
 				message: "selector is required unless workloadRef is set",
 			},
 			{
@@ -21,8 +21,7 @@ func rolloutRules() []rule {
 			},
 			{
 				kinds: rollout, path: ".spec", field: ".template", tolerant: true,
-				expr: `has(self.workloadRef) || (has(self.template) && has(self.template.spec)
-					&& has(self.template.spec.containers) && size(self.template.spec.containers) > 0)`,
+				expr:    `self.?template.?spec.?containers.orValue([]).size() > 0 || has(self.workloadRef)`,
 				message: "template with at least one container is required unless workloadRef is set",
 			},
 			{
@@ -35,13 +34,12 @@ func rolloutRules() []rule {
 			},
 			{
 				kinds: rollout, path: ".spec", field: ".progressDeadlineSeconds", tolerant: true,
-				expr: `(has(self.progressDeadlineSeconds) ? self.progressDeadlineSeconds : 600)
-					> (has(self.minReadySeconds) ? self.minReadySeconds : 0)`,
+				expr:    `self.?progressDeadlineSeconds.orValue(600) > self.?minReadySeconds.orValue(0)`,
 				message: "progressDeadlineSeconds (600 unless set) must be more than minReadySeconds",
 			},
 			{
 				kinds: rollout, path: ".spec", field: ".strategy", tolerant: true,
-				expr:    `has(self.strategy) && (has(self.strategy.canary) || has(self.strategy.blueGreen))`,
+				expr:    `self.?strategy.?canary.hasValue() || self.?strategy.?blueGreen.hasValue()`,
 				message: "strategy must set canary or blueGreen",
 			},
 			{
@@ -51,8 +49,8 @@ func rolloutRules() []rule {
 			},
 			{
 				kinds: rollout, path: ".spec", field: ".strategy.blueGreen.scaleDownDelayRevisionLimit", tolerant: true,
-				expr: `!has(self.strategy) || !has(self.strategy.blueGreen) || !has(self.strategy.blueGreen.scaleDownDelayRevisionLimit)
-					|| self.strategy.blueGreen.scaleDownDelayRevisionLimit <= (has(self.revisionHistoryLimit) ? self.revisionHistoryLimit : 10)`,
+				expr: `self.?strategy.?blueGreen.?scaleDownDelayRevisionLimit.orValue(0) <= 0
+					|| self.strategy.blueGreen.scaleDownDelayRevisionLimit <= self.?revisionHistoryLimit.orValue(10)`,
 				message: "scaleDownDelayRevisionLimit cannot be more than revisionHistoryLimit (10 unless set)",
 			},
 			{
@@ -61,7 +59,7 @@ func rolloutRules() []rule {
 				message: "workloadRef must give apiVersion, kind and name",
 			},
 		},
-		selectorRules(rollout, ".spec", `has(self.workloadRef) || !has(self.selector) || !has(self.template) || `, true),
+		selectorRules(rollout, ".spec", ` || has(self.workloadRef) || !has(self.template)`, true),
 		replicaSetRules(rollout, ".spec.template.spec"),
 		blueGreenRules(),
 	)
@@ -94,13 +92,13 @@ func blueGreenRules() []rule {
 func replicaSetRules(kinds []string, path string) []rule {
 	return []rule{
 		{
-			kinds: kinds, path: path, field: ".restartPolicy",
-			expr:    `!has(self.restartPolicy) || self.restartPolicy == 'Always'`,
+			kinds: kinds, path: path + ".restartPolicy",
+			expr:    `self == '' || self == 'Always'`,
 			message: "restartPolicy must be Always or left out",
 		},
 		{
-			kinds: kinds, path: path, field: ".activeDeadlineSeconds",
-			expr:    `!has(self.activeDeadlineSeconds)`,
+			kinds: kinds, path: path + ".activeDeadlineSeconds",
+			expr:    `false`,
 			message: "activeDeadlineSeconds cannot be set on pods that must keep running",
 		},
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -17,6 +18,11 @@ import (
 //
 // It asks with has() even for required fields: an expression that fails to
 // evaluate blocks every write to an object that was stored without them.
+//
+// The API server evaluates all of them at every write, of the status too, and
+// each look at a field of a node costs as much as the node has fields: what is
+// true for most objects comes first, and nothing is looked at twice.
+// BenchmarkStatusWrite in api/v1alpha1 says what they cost together.
 type rule struct {
 	kinds []string
 	path  string
@@ -24,6 +30,10 @@ type rule struct {
 	expr string
 	// message says what is wrong, for people.
 	message string
+	// also are further expressions that must hold, each with its message, where
+	// they share a look at the node: all of them hold where unless does.
+	also   []clause
+	unless string
 	// field is the field below path that the message is about.
 	field string
 	// tolerant lets an update keep what was stored before the rule existed. It
@@ -37,19 +47,22 @@ type rule struct {
 	before string
 }
 
+// A clause is an expression that must hold, and what is wrong where it does not.
+type clause struct{ expr, message string }
+
 // wordSelf finds self, and not oldSelf.
 var wordSelf = regexp.MustCompile(`\bself\b`)
 
 func (r rule) validation() apiextensionsv1.ValidationRule {
-	expr := strings.Join(strings.Fields(r.expr), " ")
-	v := apiextensionsv1.ValidationRule{
-		Rule:      expr,
-		Message:   r.message,
-		FieldPath: r.field,
+	expr := oneLine(r.expr)
+	v := apiextensionsv1.ValidationRule{Message: r.message, FieldPath: r.field}
+	if len(r.also) > 0 {
+		expr, v.MessageExpression = r.joined()
 	}
+	v.Rule = expr
 	switch {
 	case r.before != "":
-		v.Rule = fmt.Sprintf("(%s) || (oldSelf.hasValue() && %s)", expr, strings.Join(strings.Fields(r.before), " "))
+		v.Rule = fmt.Sprintf("(%s) || (oldSelf.hasValue() && %s)", expr, oneLine(r.before))
 		v.OptionalOldSelf = new(true)
 	case r.tolerant:
 		before := wordSelf.ReplaceAllString(expr, "oldSelf.value()")
@@ -58,6 +71,25 @@ func (r rule) validation() apiextensionsv1.ValidationRule {
 	}
 	return v
 }
+
+// joined is one expression for all clauses, and one that says which is not true.
+func (r rule) joined() (expr, message string) {
+	clauses := append([]clause{{r.expr, r.message}}, r.also...)
+	var all []string
+	for i, c := range clauses {
+		all = append(all, "("+oneLine(c.expr)+")")
+		if i < len(clauses)-1 {
+			message += "!" + all[i] + " ? " + strconv.Quote(c.message) + " : "
+		}
+	}
+	expr = strings.Join(all, " && ")
+	if r.unless != "" {
+		expr = oneLine(r.unless) + " || (" + expr + ")"
+	}
+	return expr, message + strconv.Quote(clauses[len(clauses)-1].message)
+}
+
+func oneLine(expr string) string { return strings.Join(strings.Fields(expr), " ") }
 
 // applyRules sets the rules of a kind.
 func applyRules(kind string, root *apiextensionsv1.JSONSchemaProps) error {
@@ -116,30 +148,27 @@ func percentRule(kinds []string, path string) rule {
 func uniqueRule(kinds []string, path string) rule {
 	return rule{
 		kinds: kinds, path: path,
-		expr:    `self.all(a, !has(a.name) || self.exists_one(b, has(b.name) && b.name == a.name))`,
+		expr:    `[self.map(m, has(m.name) ? m.name : '')].all(names, names.all(a, a == '' || names.exists_one(b, a == b)))`,
 		message: "the names of " + name(path) + " must differ",
 	}
 }
 
 // selectorRules say that a selector is not empty and matches the pod template
-// beside it. self holds both, unless guard is true. With tolerant an update may
+// beside it. self holds both, unless unless is true. With tolerant an update may
 // keep a template that did not match before.
-func selectorRules(kinds []string, path, guard string, tolerant bool) []rule {
+func selectorRules(kinds []string, path, unless string, tolerant bool) []rule {
+	labels := func(owner string) string { return `[` + owner + `.?template.?metadata.?labels.orValue({})]` }
 	byLabels := func(owner string) string {
-		labels := owner + ".template.metadata.labels"
-		return guard + `!has(self.selector.matchLabels) || self.selector.matchLabels.all(k,
-			has(` + owner + `.template) && has(` + owner + `.template.metadata) && has(` + labels + `) && k in ` + labels + `
-			&& self.selector.matchLabels[k] == ` + labels + `[k])`
+		return `!self.?selector.?matchLabels.hasValue() || ` + labels(owner) + `.all(l, self.selector.matchLabels.all(k,
+			k in l && l[k] == self.selector.matchLabels[k]))` + unless
 	}
 	byExpressions := func(owner string) string {
-		labels := owner + ".template.metadata.labels"
-		return guard + `!has(self.selector.matchExpressions) || self.selector.matchExpressions.all(e,
-			!has(e.key) || !has(e.operator) ? false :
-			(has(` + owner + `.template) && has(` + owner + `.template.metadata) && has(` + labels + `) && e.key in ` + labels + `)
+		return `!self.?selector.?matchExpressions.hasValue() || ` + labels(owner) + `.all(l, self.selector.matchExpressions.all(e,
+			!has(e.key) || !has(e.operator) ? false : e.key in l
 			? (e.operator == 'Exists'
-				|| (e.operator == 'In' && has(e.values) && ` + labels + `[e.key] in e.values)
-				|| (e.operator == 'NotIn' && has(e.values) && !(` + labels + `[e.key] in e.values)))
-			: e.operator in ['NotIn', 'DoesNotExist'])`
+				|| (e.operator == 'In' && has(e.values) && l[e.key] in e.values)
+				|| (e.operator == 'NotIn' && has(e.values) && !(l[e.key] in e.values)))
+			: e.operator in ['NotIn', 'DoesNotExist']))` + unless
 	}
 	match := func(expr func(owner string) string, message string) rule {
 		r := rule{kinds: kinds, path: path, field: ".selector", expr: expr("self"), message: message}

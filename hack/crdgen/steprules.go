@@ -11,15 +11,14 @@ func stepRules() []rule {
 		[]rule{
 			{
 				kinds: rollout, path: stepPath,
-				expr: `(has(self.setWeight) ? 1 : 0) + (has(self.pause) ? 1 : 0)
-					+ (has(self.experiment) ? 1 : 0) + (has(self.analysis) ? 1 : 0) <= 1`,
+				unless: `[(has(self.setWeight) ? 1 : 0) + (has(self.pause) ? 1 : 0) + (has(self.experiment) ? 1 : 0)
+					+ (has(self.analysis) ? 1 : 0)].exists(n, n == 1)`,
+				expr:    `!has(self.setWeight) && !has(self.pause) && !has(self.experiment) && !has(self.analysis)`,
 				message: "a step can set only one of setWeight, pause, experiment and analysis: make each a step of its own",
-			},
-			{
-				kinds: rollout, path: stepPath,
-				expr: `has(self.setWeight) || has(self.pause) || has(self.experiment) || has(self.analysis)
-					|| has(self.setCanaryScale) || has(self.setHeaderRoute) || has(self.setMirrorRoute) || has(self.plugin)`,
-				message: "a step must set one of setWeight, pause, experiment, analysis, setCanaryScale, setHeaderRoute, setMirrorRoute and plugin",
+				also: []clause{{
+					`has(self.setCanaryScale) || has(self.setHeaderRoute) || has(self.setMirrorRoute) || has(self.plugin)`,
+					"a step must set one of setWeight, pause, experiment, analysis, setCanaryScale, setHeaderRoute, setMirrorRoute and plugin",
+				}},
 			},
 			{
 				kinds: rollout, path: stepPath + ".pause.duration",
