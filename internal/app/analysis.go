@@ -31,7 +31,7 @@ func addAnalysis(mgr ctrl.Manager, c Config, board *verdict.Board) error {
 		},
 		Clock:     clock.RealClock{},
 		Recorder:  mgr.GetEventRecorder(fieldOwner),
-		Verdict:   board.Post,
+		Verdicts:  board,
 		Semantics: analysis.Semantics(c.Semantics),
 		Backoff:   c.ErrorBackoff,
 		Instance:  c.Instance,

@@ -16,9 +16,11 @@ import (
 	"sluice.dev/sluice/internal/rollout"
 )
 
-// A Board holds the newest verdict on each rollout's runs. Its zero value is
-// not usable; see New.
+// A Board holds the newest verdict on each rollout's runs, and the Lane in which
+// they are acted on. Its zero value is not usable; see New.
 type Board struct {
+	Lane
+
 	mu       sync.Mutex
 	verdicts map[types.UID]rollout.Verdict
 	posted   chan types.NamespacedName

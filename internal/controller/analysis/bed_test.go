@@ -93,7 +93,7 @@ func bubble(t *testing.T, f func(t *testing.T, b *bed)) {
 // boot starts a controller; halt stops it, as a crash would.
 func (b *bed) boot() {
 	b.r = New(Deps{
-		Client: b.client, Live: b.client, Clock: clock.RealClock{}, Recorder: b.events, Verdict: b.verdict,
+		Client: b.client, Live: b.client, Clock: clock.RealClock{}, Recorder: b.events, Verdicts: b,
 		Registry: metric.NewRegistry(metric.Define("datadog", b.open)),
 		Env:      metric.Env{Secrets: b.secret},
 	})
@@ -215,7 +215,11 @@ func (b *bed) overtake(f func(client.Client)) {
 	b.onPatch = f
 }
 
-func (b *bed) verdict(_ context.Context, owner types.NamespacedName, uid types.UID, v rollout.Verdict) {
+// Yield does not wait: nothing else is going on here.
+func (b *bed) Yield(context.Context) {}
+
+// Post takes down a verdict.
+func (b *bed) Post(_ context.Context, owner types.NamespacedName, uid types.UID, v rollout.Verdict) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.verdicts = append(b.verdicts, post{v, owner, uid, b.stored, time.Since(b.start)})

@@ -124,8 +124,8 @@ func observation(got metric.Reading, err error) judge.Observation {
 
 // post tells the Rollout's controller of a verdict.
 func (r *Reconciler) post(ctx context.Context, s *session, owner *metav1.OwnerReference, v rollout.Verdict) {
-	if r.Verdict != nil {
-		r.Verdict(ctx, types.NamespacedName{Namespace: s.name.Namespace, Name: owner.Name}, owner.UID, v)
+	if r.Verdicts != nil {
+		r.Verdicts.Post(ctx, types.NamespacedName{Namespace: s.name.Namespace, Name: owner.Name}, owner.UID, v)
 	}
 }
 

@@ -37,9 +37,8 @@ type Deps struct {
 	Clock    clock.PassiveClock
 	// Recorder records events on runs.
 	Recorder events.EventRecorder
-	// Verdict is told of a run that fails, as soon as the reply that breaks the
-	// limit is judged and before anything is stored. owner is the Rollout.
-	Verdict func(ctx context.Context, owner types.NamespacedName, uid types.UID, v rollout.Verdict)
+	// Verdicts is where failing verdicts go; nil means nowhere.
+	Verdicts Verdicts
 	// Semantics is the set of rules; empty means the guide's.
 	Semantics judge.Semantics
 	// Backoff is the first wait after an error; 0 means 10 s.
@@ -47,6 +46,16 @@ type Deps struct {
 	// Instance is the instance ID whose runs are ours; empty for those without
 	// one.
 	Instance string
+}
+
+// Verdicts is told of runs that fail.
+type Verdicts interface {
+	// Post is called as soon as the reply that breaks the limit is judged, and
+	// before anything is stored. owner is the Rollout.
+	Post(ctx context.Context, owner types.NamespacedName, uid types.UID, v rollout.Verdict)
+	// Yield waits, not for long, until the traffic of failed runs has moved. It
+	// is called before a failed run is completed, which nobody waits for.
+	Yield(ctx context.Context)
 }
 
 // A Reconciler runs AnalysisRuns.
@@ -106,6 +115,9 @@ func (r *Reconciler) pass(ctx context.Context, s *session, run *v1alpha1.Analysi
 		r.launch(ctx, s, next)
 		if v, owner := s.failed(run, next); v != nil {
 			r.post(ctx, s, owner, *v)
+		}
+		if next.state.Phase == judge.Failed && r.Verdicts != nil {
+			r.Verdicts.Yield(ctx)
 		}
 		stored, err := r.store(ctx, run, next)
 		switch {

@@ -35,8 +35,6 @@ type Reconciler struct {
 	// Instance is the instance ID whose objects are ours; empty for those
 	// without one.
 	Instance string
-
-	aborts lane
 }
 
 // Reconcile runs one pass for the Rollout that req names.
@@ -59,9 +57,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	r.log(ctx, w, &plan)
 	var moved func()
 	if aborting(&plan) {
-		leave := r.aborts.enter(ctx)
+		leave := r.Board.Enter(ctx)
 		defer leave()
-		moved = func() { leave(); r.aborts.yield(ctx) }
+		moved = func() { leave(); r.Board.Yield(ctx) }
 	}
 	if done, err := r.commit(ctx, w, &plan); done {
 		return reconcile.Result{}, err
