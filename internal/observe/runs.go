@@ -105,7 +105,7 @@ func (w *World) started(run *v1alpha1.AnalysisRun) bool {
 
 // describe says of run what the rollout acts on.
 func (o *Observer) describe(run *v1alpha1.AnalysisRun, now time.Time) *rollout.Run {
-	facts := analysisrun.FactsOf(run, o.Semantics)
+	facts := analysisrun.FactsOf(run, o.Semantics, now)
 	if _, ours := run.Annotations[AnnotationAttempt]; ours && !facts.Trusted {
 		// Somebody filled the status in before the run was started.
 		return &rollout.Run{Name: run.Name, Phase: rollout.RunPending, GuardWhy: "its status was not written by the controller"}

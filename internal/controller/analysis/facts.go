@@ -19,7 +19,8 @@ type Facts struct {
 	// it was not filled in before the run was started.
 	Trusted bool
 	// GuardReady says that every metric that decides has a successful reading
-	// and a conclusive one last; GuardWhy which one does not, and why.
+	// and a conclusive one last, which is not from before nobody was there to
+	// measure; GuardWhy which one does not, and why.
 	GuardReady bool
 	GuardWhy   string
 	// Hold says which metric holds, of those that do the one whose time is up
@@ -31,8 +32,8 @@ type Facts struct {
 	Failed *v1alpha1.MetricResult
 }
 
-// FactsOf reads the facts of run from its status alone.
-func FactsOf(run *v1alpha1.AnalysisRun, semantics judge.Semantics) Facts {
+// FactsOf reads the facts of run from its status alone, as they are at now.
+func FactsOf(run *v1alpha1.AnalysisRun, semantics judge.Semantics, now time.Time) Facts {
 	f := Facts{Phase: run.Status.Phase, Message: run.Status.Message, Trusted: Trusted(run)}
 	results := run.Status.MetricResults
 	rule := judge.Run{Semantics: semantics}
@@ -50,7 +51,32 @@ func FactsOf(run *v1alpha1.AnalysisRun, semantics judge.Semantics) Facts {
 	default:
 		f.GuardReady, f.GuardWhy = judge.Guard(rule, stateOf(run))
 	}
+	if name := overdue(run, now); f.GuardReady && semantics != judge.Argo && name != "" {
+		f.GuardReady, f.GuardWhy = false, fmt.Sprintf("metric %q was to be measured again by now", name)
+	}
 	return f
+}
+
+// grace is what a reading may take to arrive and to be stored.
+const grace = 5 * time.Second
+
+// overdue is a metric that two readings are missing of, because the controller
+// was away or the provider does not answer: what it said last is about a canary
+// that nobody has looked at since. It is empty when there is none.
+func overdue(run *v1alpha1.AnalysisRun, now time.Time) string {
+	results := run.Status.MetricResults
+	for i := range results {
+		r := &results[i]
+		if r.DryRun || r.Phase.Completed() || len(r.Measurements) == 0 || i >= len(run.Spec.Metrics) {
+			continue
+		}
+		interval, err := time.ParseDuration(string(run.Spec.Metrics[i].Interval))
+		last := r.Measurements[len(r.Measurements)-1].FinishedAt
+		if err == nil && last != nil && now.Sub(last.Time) > 2*interval+grace {
+			return r.Name
+		}
+	}
+	return ""
 }
 
 // add takes down what one metric that decides adds to the facts.

@@ -246,7 +246,7 @@ func TestErrorsHoldAndSayWhy(t *testing.T) {
 		if m := run.Status.MetricResults[0].Measurements[0]; m.Metadata[KeyReason] != "Unauthorized" || m.Phase != v1alpha1.AnalysisPhaseError {
 			t.Errorf("acceptance 9: measurement is %+v", m)
 		}
-		facts := FactsOf(run, judge.Guide)
+		facts := FactsOf(run, judge.Guide, time.Now())
 		if facts.GuardReady || facts.Hold == "" || facts.HoldUntil.Sub(b.start).Round(time.Second) != 31*time.Minute {
 			t.Errorf("rule 14: facts are %+v", facts)
 		}
@@ -261,19 +261,28 @@ func TestFactsOfABackgroundGuard(t *testing.T) {
 		run := owned(analysisRun(gate("error-rate", "q")))
 		run.Labels = map[string]string{v1alpha1.LabelRolloutType: v1alpha1.RolloutTypeBackground}
 		b.create(checkout(), run)
-		if f := FactsOf(b.after(margin), judge.Guide); f.GuardReady || f.GuardWhy == "" || !f.Trusted {
+		if f := FactsOf(b.after(margin), judge.Guide, time.Now()); f.GuardReady || f.GuardWhy == "" || !f.Trusted {
 			t.Errorf("D14: before the first reading: %+v", f)
 		}
-		if f := FactsOf(b.after(7*time.Minute), judge.Guide); !f.GuardReady || f.Phase != v1alpha1.AnalysisPhaseRunning {
+		if f := FactsOf(b.after(7*time.Minute), judge.Guide, time.Now()); !f.GuardReady || f.Phase != v1alpha1.AnalysisPhaseRunning {
 			t.Errorf("acceptance 12: after seven readings: %+v", f)
 		}
-		if f := FactsOf(b.after(time.Minute), judge.Guide); f.GuardReady || !strings.Contains(f.GuardWhy, "query hits returned nothing") || f.Hold == "" {
+		if f := FactsOf(b.run(), judge.Guide, time.Now().Add(2*time.Minute)); !f.GuardReady {
+			t.Errorf("D14: one reading late: %+v", f)
+		}
+		if f := FactsOf(b.run(), judge.Guide, time.Now().Add(3*time.Minute)); f.GuardReady || f.GuardWhy != `metric "error-rate" was to be measured again by now` {
+			t.Errorf("D14: nobody has looked for three minutes: %+v", f)
+		}
+		if f := FactsOf(b.run(), judge.Argo, time.Now().Add(3*time.Minute)); !f.GuardReady {
+			t.Errorf("Argo has no guard: %+v", f)
+		}
+		if f := FactsOf(b.after(time.Minute), judge.Guide, time.Now()); f.GuardReady || !strings.Contains(f.GuardWhy, "query hits returned nothing") || f.Hold == "" {
 			t.Errorf("D14: blind: %+v", f)
 		}
-		if f := FactsOf(b.after(time.Minute), judge.Guide); !f.GuardReady || f.Hold != "" {
+		if f := FactsOf(b.after(time.Minute), judge.Guide, time.Now()); !f.GuardReady || f.Hold != "" {
 			t.Errorf("D14: seeing again: %+v", f)
 		}
-		f := FactsOf(b.after(4*time.Minute), judge.Guide)
+		f := FactsOf(b.after(4*time.Minute), judge.Guide, time.Now())
 		if f.Failed == nil || f.Failed.Name != "error-rate" || f.GuardReady || f.Phase != v1alpha1.AnalysisPhaseFailed {
 			t.Errorf("acceptance 12: after the regression: %+v", f)
 		}
@@ -497,7 +506,7 @@ func TestAStatusThatWasFilledInBeforeIsRefused(t *testing.T) {
 			Measurements: []v1alpha1.Measurement{{Phase: v1alpha1.AnalysisPhaseSuccessful}},
 			Metadata:     map[string]string{judge.KeyWindow: "S4", judge.KeyNext: "2000-01-01T00:00:00Z", KeyRun: "another-uid"},
 		}}}
-		if FactsOf(run, judge.Guide).Trusted {
+		if FactsOf(run, judge.Guide, time.Now()).Trusted {
 			t.Error("rule 27: it is trusted")
 		}
 		b.create(run)
@@ -506,7 +515,7 @@ func TestAStatusThatWasFilledInBeforeIsRefused(t *testing.T) {
 		if len(got.Status.MetricResults[0].Measurements) > 0 {
 			t.Error("measurements that were filled in are kept")
 		}
-		if !FactsOf(got, judge.Guide).Trusted {
+		if !FactsOf(got, judge.Guide, time.Now()).Trusted {
 			t.Error("our own status is not trusted")
 		}
 		b.wants(b.after(5*time.Minute), "Successful, error-rate Successful S5 F0 I0 E0 of 5")

@@ -141,7 +141,7 @@ func TestFactsOfSeveralMetrics(t *testing.T) {
 		soon := gate("c", "c")
 		soon.MaxHold = "2m"
 		b.create(analysisRun(gate("a", "a"), gate("b", "b"), soon))
-		f := FactsOf(b.after(time.Minute+margin), judge.Guide)
+		f := FactsOf(b.after(time.Minute+margin), judge.Guide, time.Now())
 		if f.Hold != `metric "c": no data: query hits returned nothing` || f.HoldUntil.Sub(b.start).Round(time.Second) != 3*time.Minute {
 			t.Errorf("rule 14: hold is %q until %s, want that of c", f.Hold, f.HoldUntil.Sub(b.start))
 		}
@@ -152,10 +152,10 @@ func TestFactsOfSeveralMetrics(t *testing.T) {
 	two.Status.MetricResults = []v1alpha1.MetricResult{{
 		Name: "a", Phase: v1alpha1.AnalysisPhaseRunning, Count: 1, Successful: 1, Metadata: map[string]string{KeyRun: string(two.UID), judge.KeyLast: "Successful"},
 	}}
-	if f := FactsOf(two, judge.Guide); f.GuardReady || f.GuardWhy != "nothing is measured yet" {
+	if f := FactsOf(two, judge.Guide, time.Now()); f.GuardReady || f.GuardWhy != "nothing is measured yet" {
 		t.Errorf("D14: every metric: %+v", f)
 	}
-	if f := FactsOf(two, judge.Argo); !f.GuardReady {
+	if f := FactsOf(two, judge.Argo, time.Now()); !f.GuardReady {
 		t.Errorf("Argo has no guard: %+v", f)
 	}
 }
