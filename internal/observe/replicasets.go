@@ -67,11 +67,11 @@ func steps(ro *v1alpha1.Rollout) []v1alpha1.CanaryStep {
 }
 
 // find returns the hash of the template asked for: the label of the ReplicaSet
-// that has it, or a new one. A generation that was seen needs no comparison.
+// that has it, or a new one. A generation that was worked on needs no comparison.
 func (w *World) find(sets []*appsv1.ReplicaSet) string {
 	ro := w.Rollout
 	current := ro.Status.CurrentPodHash
-	if current != "" && ro.Status.ObservedGeneration == strconv.FormatInt(ro.Generation, 10) {
+	if current != "" && begun(ro) {
 		if _, ok := w.ReplicaSets[rollout.Revision(current)]; ok {
 			return current
 		}
@@ -93,6 +93,21 @@ func (w *World) find(sets []*appsv1.ReplicaSet) string {
 		return candidates[i].Hash
 	}
 	return hash
+}
+
+// begun reports whether the status is about the template of this generation. That
+// of a spec that could not be followed has seen the generation, and is still
+// about the template before it.
+func begun(ro *v1alpha1.Rollout) bool {
+	if ro.Status.ObservedGeneration != strconv.FormatInt(ro.Generation, 10) {
+		return false
+	}
+	for i := range ro.Status.Conditions {
+		if c := &ro.Status.Conditions[i]; c.Type == v1alpha1.InvalidSpec {
+			return false
+		}
+	}
+	return true
 }
 
 // pool describes one ReplicaSet.
