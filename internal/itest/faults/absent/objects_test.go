@@ -252,3 +252,6 @@ func TestTheProviderFails(t *testing.T) {
 		sh.ends()
 	})
 }
+
+// faultless makes a reading neither good nor bad.
+var faultless = datadogtest.Fault{Mode: datadogtest.EmptySeries}
