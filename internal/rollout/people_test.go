@@ -61,6 +61,18 @@ func TestPeople(t *testing.T) {
 				Says: "Degraded: RolloutAborted: Rollout aborted update to revision 2", Events: []string{rollout.ReasonAborted},
 			},
 		},
+		"an abort that only the router knows says why, when the gate can": {
+			in: midway(spec, 1, 0, pool(v2, pods(1, 2)), func(s *rollout.Snapshot) {
+				s.Router.Aborted, s.Router.AbortedAttempt = v2, 1
+				s.Status.StepRun = &rollout.RunRef{Name: "web-v2-2-1", Phase: rollout.RunRunning}
+				s.StepRun = &rollout.Run{Name: "web-v2-2-1", Phase: rollout.RunFailed, Message: bad, Verdict: &rollout.Verdict{Run: "web-v2-2-1", Message: bad}}
+			}),
+			want: gist{
+				Pods: podMap{v1: 4}, Services: rollout.Services{Canary: v1},
+				Shed: []string{"v2 in 30s"}, Wake: 30 * time.Second,
+				Says: "Degraded: RolloutAborted: Rollout aborted update to revision 2: the step's analysis failed: " + bad, Events: []string{rollout.ReasonAborted},
+			},
+		},
 		"the latch of an attempt that is over is removed, and means nothing": {
 			in: midway(spec, 2, 10, pool(v2, pods(2, 2)), func(s *rollout.Snapshot) {
 				s.Status.Attempt = 2

@@ -137,13 +137,17 @@ func resteps(s *Snapshot, p *Plan) {
 	p.event(ReasonUpdated, "Rollout starts its steps over: they changed")
 }
 
-// latched reads an abort that could be written to the router's object only.
+// latched reads an abort that could be written to the router's object only. Why
+// it was is what the gate says, if it can.
 func latched(s *Snapshot, p *Plan) {
 	st := &p.Status
 	if s.Router == nil || s.Router.Aborted == "" {
 		return
 	}
-	if s.Router.Aborted == st.Current && s.Router.AbortedAttempt == st.Attempt && st.AbortedAt.IsZero() && st.Current != st.Stable {
+	if s.Router.Aborted != st.Current || s.Router.AbortedAttempt != st.Attempt || !st.AbortedAt.IsZero() || st.Current == st.Stable {
+		return
+	}
+	if fallen(s, p); !st.Abort {
 		st.Abort, st.Reason = true, "AbortLatch"
 	}
 }
