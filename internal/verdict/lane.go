@@ -36,6 +36,7 @@ type Lane struct {
 	// that may last.
 	still    time.Time
 	patience time.Duration
+	since    time.Time     // when the first came in
 	empty    chan struct{} // closed when nobody is inside or waits
 }
 
@@ -64,7 +65,7 @@ func (l *Lane) join() chan struct{} {
 	defer l.mu.Unlock()
 	place := make(chan struct{})
 	if l.inside == 0 {
-		l.empty, l.extra = make(chan struct{}), 0
+		l.empty, l.extra, l.since = make(chan struct{}), 0, time.Now()
 	}
 	l.waiting = append(l.waiting, place)
 	l.fill(lanePatience)
@@ -115,6 +116,14 @@ func (l *Lane) leave() {
 	if l.inside == 0 {
 		close(l.empty)
 	}
+}
+
+// Busy reports whether aborts are in the lane, unless they have been for so long
+// that others should no longer stand back.
+func (l *Lane) Busy() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.inside > 0 && time.Since(l.since) < courtesy
 }
 
 // Yield waits until no abort is in the lane or wants to be, but not for long.

@@ -149,6 +149,29 @@ func TestAContextThatEndsNeedsNoPlace(t *testing.T) {
 	})
 }
 
+func TestOthersStandBackForAWhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var l Lane
+		if l.Busy() {
+			t.Error("an empty lane is busy")
+		}
+		leave := l.Enter(t.Context())
+		if !l.Busy() {
+			t.Error("a lane with an abort in it is not busy")
+		}
+		<-time.After(courtesy)
+		if l.Busy() {
+			t.Error("a lane in which nothing moves is busy for ever")
+		}
+		leave()
+		if leave = l.Enter(t.Context()); !l.Busy() {
+			t.Error("the next abort does not count")
+		}
+		leave()
+	})
+}
+
 func TestAnEmptyLaneIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

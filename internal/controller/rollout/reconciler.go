@@ -37,6 +37,10 @@ type Reconciler struct {
 	Instance string
 }
 
+// standBack is when a pass that is not an abort is tried again while the traffic
+// of aborts moves: they share the API server.
+const standBack = 25 * time.Millisecond
+
 // Reconcile runs one pass for the Rollout that req names.
 func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	ro := &v1alpha1.Rollout{}
@@ -48,6 +52,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	}
 	if ro.DeletionTimestamp != nil || ro.Labels[v1alpha1.LabelControllerInstanceID] != r.Instance {
 		return reconcile.Result{}, nil
+	}
+	if r.Board.Busy() && r.Board.Verdict(ro.UID) == nil && !ro.Status.Abort {
+		return reconcile.Result{RequeueAfter: standBack}, nil
 	}
 	w, err := r.Observer.Observe(ctx, ro, r.Clock.Now())
 	if err != nil {
