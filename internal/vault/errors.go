@@ -135,11 +135,9 @@ func (c *Client) cause(q question, a answer) (Reason, string) {
 		return Misconfigured, fmt.Sprintf("; the redirect%s was not followed, because the token is for %s only: use the address of the active node", q.target(a), c.base)
 	case !fromVault(a.body):
 		return Unavailable, "; this is not an answer of Vault's: is there something else at this address?"
-	case q.login && (status == http.StatusBadRequest || status == http.StatusForbidden):
-		return Denied, fmt.Sprintf("; check the role %s: the ServiceAccounts and namespaces it is bound to, its audience, "+
-			"and that the auth method at %s may review tokens", c.config.Role, c.config.AuthMount)
-	case q.login && status == http.StatusNotFound:
-		return Misconfigured, fmt.Sprintf("; is the Kubernetes auth method mounted at %s?", c.config.AuthMount)
+	case q.login:
+		return Denied, fmt.Sprintf("; check that the Kubernetes auth method is mounted at %s and may review tokens, "+
+			"and the role %s: the ServiceAccounts and namespaces it is bound to, and its audience", c.config.AuthMount, c.config.Role)
 	case status == http.StatusForbidden:
 		return Denied, fmt.Sprintf("; a policy of the role %s must allow read of %s", c.config.Role, q.path)
 	case status == http.StatusNotFound:
