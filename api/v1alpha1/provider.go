@@ -210,8 +210,9 @@ type DatadogMetric struct {
 	// +kubebuilder:validation:Enum=avg;min;max;sum;last;percentile;mean;l2norm;area
 	// +optional
 	Aggregator string `json:"aggregator,omitempty"`
-	// secretRef is the Secret with the site's address and keys. Default: the
-	// Secret datadog in the controller's namespace.
+	// secretRef is where the site's address and keys are. Default: the path in
+	// Vault that the controller was given or, without one, the Secret datadog in
+	// the controller's namespace.
 	// +optional
 	SecretRef SecretRef `json:"secretRef,omitzero"`
 	// requestTimeout of the request, such as "10s". Default 10s.
@@ -220,7 +221,7 @@ type DatadogMetric struct {
 	RequestTimeout DurationString `json:"requestTimeout,omitempty"`
 }
 
-// SecretRef names a Secret.
+// SecretRef names a Secret, or a secret in Vault.
 type SecretRef struct {
 	// name of the Secret.
 	// +optional
@@ -229,6 +230,23 @@ type SecretRef struct {
 	// controller's. Default false.
 	// +optional
 	Namespaced bool `json:"namespaced,omitempty"`
+	// vault is a secret in Vault, instead of a Secret. Not together with name.
+	// +optional
+	Vault *VaultSecret `json:"vault,omitempty"`
+}
+
+// VaultSecret names a secret in a key-value store, version 2, of the Vault that
+// the controller's administrator chose. Where Vault is, who the controller is
+// there, and which paths may be named is not the template's to say.
+type VaultSecret struct {
+	// path of the secret as Vault's policies write it: MOUNT/data/NAME, such as
+	// secret/data/sluice/payments/datadog. The administrator must have allowed
+	// it for the run's namespace.
+	Path string `json:"path"`
+	// keys are the names that the secret has for what the provider needs, such
+	// as apiKey: datadog-api-key. What is left out is looked for as in a Secret.
+	// +optional
+	Keys map[string]string `json:"keys,omitempty"`
 }
 
 // JobMetric is a Job to run.

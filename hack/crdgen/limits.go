@@ -40,7 +40,9 @@ const (
 	maxVersions       = 50
 	maxVersionsOfStep = 10
 	maxArgs           = 100
+	maxKeys           = 10
 	lenName           = 253
+	lenPath           = 512
 	lenLabel          = 63
 	lenDuration       = 253
 	lenNumber         = 253
@@ -156,6 +158,12 @@ func metricLimits() []limit {
 	for _, name := range []string{"count", "failureLimit", "inconclusiveLimit", "consecutiveErrorLimit", "consecutiveSuccessLimit"} {
 		all = append(all, limit{analysis, metric + "." + name, maxLength(lenNumber)})
 	}
+	const vault = metric + ".provider.datadog.secretRef.vault"
+	all = append(all,
+		limit{analysis, vault + ".path", maxLength(lenPath)},
+		limit{analysis, vault + ".keys", maxProperties(maxKeys)},
+		limit{analysis, vault + ".keys{}", maxLength(lenName)},
+	)
 	for _, name := range durations() {
 		all = append(all, limit{analysis, metric + "." + name, maxLength(lenDuration)})
 	}

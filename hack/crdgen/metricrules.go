@@ -125,6 +125,21 @@ func datadogRules() []rule {
 			expr:    `!has(self.namespaced) || !self.namespaced || (has(self.name) && size(self.name) > 0)`,
 			message: "name is required when namespaced is true",
 		},
+		{
+			kinds: analysis, path: datadog + ".secretRef", field: ".vault",
+			expr:    `!has(self.vault) || (!has(self.name) || size(self.name) == 0) && (!has(self.namespaced) || !self.namespaced)`,
+			message: "vault cannot be set together with name or namespaced: the keys are in one place",
+		},
+		{
+			kinds: analysis, path: datadog + ".secretRef.vault.path",
+			expr:    `self.contains('{{') || self.matches('^[A-Za-z0-9_.@=-]+(/[A-Za-z0-9_.@=-]+)*/data(/[A-Za-z0-9_.@=-]+)+$')`,
+			message: "path must be MOUNT/data/NAME, as in Vault's policies",
+		},
+		{
+			kinds: analysis, path: datadog + ".secretRef.vault.keys",
+			expr:    `self.all(k, k in ['address', 'apiKey', 'appKey'])`,
+			message: "keys can name address, apiKey and appKey",
+		},
 	}
 }
 

@@ -20,12 +20,17 @@ import (
 )
 
 func addAnalysis(mgr ctrl.Manager, c Config, board *verdict.Board) error {
+	keys, err := addVault(mgr, c.Vault)
+	if err != nil {
+		return err
+	}
 	r := analysiscontroller.New(analysiscontroller.Deps{
 		Client:   mgr.GetClient(),
 		Live:     mgr.GetAPIReader(),
 		Registry: builtin.Metrics(),
 		Env: metric.Env{
 			Secrets:             secretReader(mgr.GetAPIReader()),
+			Keys:                keys,
 			ControllerNamespace: controllerNamespace(),
 			Getenv:              os.Getenv,
 		},

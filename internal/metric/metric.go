@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"sluice.dev/sluice/internal/secret"
 )
 
 // A Window is the stretch of time that a reading covers.
@@ -93,11 +95,44 @@ func Errorf(c Class, format string, args ...any) *Error {
 // error that satisfies apierrors.IsNotFound when there is none.
 type SecretReader func(ctx context.Context, namespace, name string) (map[string][]byte, error)
 
+// Keys are what a store of secrets outside the cluster holds at one path.
+type Keys struct {
+	// Origin says where they are from, in words.
+	Origin string
+	// Version tells them from other keys of the same path.
+	Version string
+	// Fields by their names in the store.
+	Fields map[string]secret.Text
+	// Stale says why they are the last good ones and not today's, empty if they
+	// are.
+	Stale string
+}
+
+// A KeyRequest says which Keys are wanted.
+type KeyRequest struct {
+	// Path in the store, and the namespace of the run that names it. Without a
+	// path it is what the administrator set up for Provider.
+	Path, Namespace, Provider string
+	// Refused is the version of keys that were refused by whom they are for.
+	Refused string
+}
+
+// A KeyStore is a store of secrets outside the cluster. Its errors are *Error.
+type KeyStore interface {
+	// Read returns keys, if whoever asks may have them. They may be some time
+	// old, unless their version is refused.
+	Read(context.Context, KeyRequest) (Keys, error)
+	// Serves reports whether the administrator set up keys for a provider.
+	Serves(provider string) bool
+}
+
 // Env is what a Source may use of the outside.
 type Env struct {
 	// Secrets reads credentials at every measurement, so that a rotated key
 	// is used at the next query.
 	Secrets SecretReader
+	// Keys is the store of secrets outside the cluster; nil if there is none.
+	Keys KeyStore
 	// HTTP is the client to send requests with; nil means a default one.
 	HTTP *http.Client
 	// ControllerNamespace is where shared credentials live.

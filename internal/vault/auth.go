@@ -55,7 +55,7 @@ func (a *auth) unlock() { <-a.turn }
 
 // current returns a token that is good by all we know: the one in hand, renewed
 // when two thirds of its time are over, or that of a new login.
-func (a *auth) current(ctx context.Context, c *Client) (secret.Text, *Error) {
+func (a *auth) current(ctx context.Context, c *conn) (secret.Text, *Error) {
 	if err := a.lock(ctx); err != nil {
 		return secret.Text{}, err
 	}
@@ -76,7 +76,7 @@ func (a *auth) current(ctx context.Context, c *Client) (secret.Text, *Error) {
 
 // extend renews the token, or replaces it near its last end. One that could not
 // be renewed is used until it ends.
-func (a *auth) extend(ctx context.Context, c *Client, now time.Time) {
+func (a *auth) extend(ctx context.Context, c *conn, now time.Time) {
 	if a.renewable {
 		body, err := c.ask(ctx, question{
 			method: http.MethodPost, path: "auth/token/renew-self", doing: "renew the token", token: a.token, body: map[string]string{},
@@ -113,7 +113,7 @@ func (a *auth) take(body []byte, asked time.Time) bool {
 }
 
 // login trades the ServiceAccount's token for one of Vault's.
-func (a *auth) login(ctx context.Context, c *Client, now time.Time) *Error {
+func (a *auth) login(ctx context.Context, c *conn, now time.Time) *Error {
 	if a.failed != nil && now.Sub(a.failedAt) < retryAfter {
 		return a.failed
 	}
@@ -125,7 +125,7 @@ func (a *auth) login(ctx context.Context, c *Client, now time.Time) *Error {
 	return err
 }
 
-func (a *auth) tryLogin(ctx context.Context, c *Client, now time.Time) *Error {
+func (a *auth) tryLogin(ctx context.Context, c *conn, now time.Time) *Error {
 	jwt, err := readToken(c.config.TokenFile)
 	if err != nil {
 		return err
@@ -163,7 +163,7 @@ func readToken(file string) (secret.Text, *Error) {
 
 // doubt is called when token was refused. It returns whether the token itself
 // was at fault, and forgets it then.
-func (a *auth) doubt(ctx context.Context, c *Client, token secret.Text) bool {
+func (a *auth) doubt(ctx context.Context, c *conn, token secret.Text) bool {
 	if a.lock(ctx) != nil {
 		return false
 	}
@@ -184,7 +184,7 @@ func (a *auth) forget() {
 }
 
 // revoke gives the token back.
-func (a *auth) revoke(ctx context.Context, c *Client) error {
+func (a *auth) revoke(ctx context.Context, c *conn) error {
 	if err := a.lock(ctx); err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ func short(d time.Duration) string {
 func shorten(text string) string { return httpclient.Clean(text, 100) }
 
 // unreachable is a question without an answer.
-func (c *Client) unreachable(q question, err error) *Error {
+func (c *conn) unreachable(q question, err error) *Error {
 	var timeout net.Error
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -106,7 +106,7 @@ func (c *Client) unreachable(q question, err error) *Error {
 }
 
 // refused is an answer other than success.
-func (c *Client) refused(q question, a answer) *Error {
+func (c *conn) refused(q question, a answer) *Error {
 	reason, advice := c.cause(q, a)
 	said := ""
 	if words := q.words(ownWords(a.body)); words != "" {
@@ -121,7 +121,7 @@ func (c *Client) refused(q question, a answer) *Error {
 }
 
 // cause says what a status means, and what to do.
-func (c *Client) cause(q question, a answer) (Reason, string) {
+func (c *conn) cause(q question, a answer) (Reason, string) {
 	switch status := a.status; {
 	case status == http.StatusServiceUnavailable:
 		return Unavailable, "; Vault is sealed or in maintenance: unseal it"

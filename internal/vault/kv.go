@@ -28,7 +28,7 @@ type kvAnswer struct {
 // replaced, once.
 func (c *Client) fetch(ctx context.Context, path string, known []secret.Text) (Secret, *Error) {
 	for again := true; ; again = false {
-		token, err := c.auth.current(ctx, c)
+		token, err := c.auth.current(ctx, &c.conn)
 		if err != nil {
 			return Secret{}, err
 		}
@@ -39,13 +39,13 @@ func (c *Client) fetch(ctx context.Context, path string, known []secret.Text) (S
 			s.ReadAt = asked
 			return s, err
 		}
-		if !again || err.Status != http.StatusForbidden || !c.auth.doubt(ctx, c, token) {
+		if !again || err.Status != http.StatusForbidden || !c.auth.doubt(ctx, &c.conn, token) {
 			return Secret{}, err
 		}
 	}
 }
 
-func (c *Client) decode(path string, body []byte) (Secret, *Error) {
+func (c *conn) decode(path string, body []byte) (Secret, *Error) {
 	var a kvAnswer
 	// The words of a decoder may repeat what it could not read.
 	if json.Unmarshal(body, &a) != nil || a.Data.Metadata.Version == 0 {

@@ -88,14 +88,19 @@ type Secret struct {
 // A Client reads from one Vault. Its methods may be called from several
 // goroutines.
 type Client struct {
-	config Config
-	base   *url.URL
-	allow  AllowList
-	wire   wire
-	auth   auth
+	conn
+	allow AllowList
+	auth  auth
 
 	mu      sync.Mutex
 	entries map[string]*entry
+}
+
+// A conn asks one Vault questions.
+type conn struct {
+	config Config
+	base   *url.URL
+	wire   wire
 }
 
 // New returns a Client. It does not use the network.
@@ -117,7 +122,7 @@ func New(c Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	client := &Client{config: c, base: base, allow: allow, entries: map[string]*entry{}}
+	client := &Client{conn: conn{config: c, base: base}, allow: allow, entries: map[string]*entry{}}
 	client.auth.turn = make(chan struct{}, 1)
 	return client, client.wire.load(c.CAFile)
 }
@@ -178,14 +183,14 @@ func (c *Client) ReadOwn(ctx context.Context, path, refused string) (Secret, err
 }
 
 // Close gives the token back, so that none outlives the controller.
-func (c *Client) Close(ctx context.Context) error { return c.auth.revoke(ctx, c) }
+func (c *Client) Close(ctx context.Context) error { return c.auth.revoke(ctx, &c.conn) }
 
 // at says where something was asked.
-func (c *Client) at() string {
+func (c *conn) at() string {
 	if c.config.Namespace != "" {
 		return fmt.Sprintf("Vault at %s (namespace %s)", c.base, c.config.Namespace)
 	}
 	return fmt.Sprintf("Vault at %s", c.base)
 }
 
-func (c *Client) loginPath() string { return path.Join("auth", c.config.AuthMount, "login") }
+func (c *conn) loginPath() string { return path.Join("auth", c.config.AuthMount, "login") }

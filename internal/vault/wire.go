@@ -98,7 +98,7 @@ func (w *wire) get() *http.Client {
 }
 
 // ask asks once and returns the body of a success.
-func (c *Client) ask(ctx context.Context, q question) ([]byte, *Error) {
+func (c *conn) ask(ctx context.Context, q question) ([]byte, *Error) {
 	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()
 	req, err := c.request(ctx, q)
@@ -128,7 +128,7 @@ func (c *Client) ask(ctx context.Context, q question) ([]byte, *Error) {
 	return body, nil
 }
 
-func (c *Client) request(ctx context.Context, q question) (*http.Request, error) {
+func (c *conn) request(ctx context.Context, q question) (*http.Request, error) {
 	var body io.Reader
 	if q.body != nil {
 		data, err := json.Marshal(q.body)

@@ -132,7 +132,7 @@ func (t table) has(key string) bool {
 // proofID keeps organisations apart: the same query asked with another key may
 // be answered by another organisation.
 func proofID(c credentials, query string) [sha256.Size]byte {
-	return sha256.Sum256([]byte(strings.Join([]string{c.address.String(), c.apiKey, c.appKey, query}, "\x00")))
+	return sha256.Sum256([]byte(strings.Join([]string{c.address.String(), c.apiKey.Reveal(), c.appKey.Reveal(), query}, "\x00")))
 }
 
 // proofs remembers which counts are known to exist, and until when.

@@ -43,6 +43,8 @@ type spec struct {
 	tree       node
 	secret     string
 	namespaced bool
+	// vault is a secret outside the cluster, nil for a Secret.
+	vault *v1alpha1.VaultSecret
 }
 
 func misconfigured(format string, args ...any) error {
@@ -57,6 +59,7 @@ func parse(c v1alpha1.DatadogMetric) (spec, error) {
 		formula:    fold(c.Formula),
 		secret:     c.SecretRef.Name,
 		namespaced: c.SecretRef.Namespaced,
+		vault:      c.SecretRef.Vault,
 	}
 	if s.version == "" {
 		s.version = v1
@@ -114,6 +117,8 @@ func (s spec) checkFields(c v1alpha1.DatadogMetric) error {
 	switch {
 	case s.namespaced && s.secret == "":
 		return misconfigured("secretRef.namespaced needs secretRef.name")
+	case s.vault != nil && s.secret != "":
+		return misconfigured("secretRef.vault and secretRef.name exclude each other; keep one of them")
 	case !one && !many:
 		return misconfigured("one of query and queries is required")
 	case one && many:

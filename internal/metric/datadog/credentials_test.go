@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"sluice.dev/sluice/internal/metric"
+	"sluice.dev/sluice/internal/secret"
 )
 
 func TestParseAddress(t *testing.T) {
@@ -41,7 +42,7 @@ func TestParseAddress(t *testing.T) {
 
 func TestNoMessageHoldsAKey(t *testing.T) {
 	t.Parallel()
-	a := asker{creds: credentials{apiKey: "hunter2", appKey: "swordfish"}}
+	a := asker{creds: credentials{apiKey: secret.New("hunter2"), appKey: secret.New("swordfish")}}
 	if got, want := a.errorf(metric.Malformed, "%s and %s", "HUNTER2", "swordfish").Message, "***** and *****"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

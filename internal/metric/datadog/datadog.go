@@ -9,6 +9,7 @@ package datadog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -20,7 +21,9 @@ import (
 )
 
 // Provider measures with Datadog.
-var Provider = metric.Define("datadog", newOpener().open)
+var Provider = metric.Define(name, newOpener().open)
+
+const name = "datadog"
 
 // An opener holds what all Sources of this process share.
 type opener struct {
@@ -55,18 +58,41 @@ type source struct {
 // Measure asks Datadog once, and a second time when a silent count has to be
 // proven to be zero.
 func (s *source) Measure(ctx context.Context, at time.Time) (metric.Reading, error) {
-	creds, err := s.credentials(ctx)
+	creds, err := s.credentials(ctx, "")
 	if err != nil {
 		return metric.Reading{}, err
 	}
-	a := asker{client: s.client, creds: creds, timeout: s.spec.timeout}
 	window := metric.Window{From: at.Add(-s.spec.interval), To: at}
-	reading, err := s.read(ctx, a, window)
+	reading, err := s.read(ctx, s.asker(creds), window)
+	if denied(err) && creds.version != "" {
+		// The keys may have been rotated since they were read from their store.
+		newer, errNewer := s.credentials(ctx, creds.version)
+		if errNewer == nil && newer.version != creds.version {
+			creds = newer
+			reading, err = s.read(ctx, s.asker(creds), window)
+		}
+	}
 	if err != nil {
 		return metric.Reading{}, err
 	}
 	reading.Window, reading.Query = window, s.spec.text()
+	if creds.stale != "" {
+		if reading.Notes == nil {
+			reading.Notes = map[string]string{}
+		}
+		reading.Notes["keys"] = "the last good ones: " + creds.stale
+	}
 	return reading, nil
+}
+
+func (s *source) asker(c credentials) asker {
+	return asker{client: s.client, creds: c, timeout: s.spec.timeout}
+}
+
+// denied reports whether keys were refused.
+func denied(err error) bool {
+	e, ok := errors.AsType[*metric.Error](err)
+	return ok && e.Class == metric.Unauthorized
 }
 
 func (s *source) read(ctx context.Context, a asker, w metric.Window) (metric.Reading, error) {

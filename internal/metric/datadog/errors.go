@@ -34,7 +34,7 @@ func (a asker) errorf(class metric.Class, format string, args ...any) *metric.Er
 }
 
 func (a asker) redact(text string) string {
-	return httpclient.Redact(text, a.creds.apiKey, a.creds.appKey)
+	return httpclient.Redact(text, a.creds.apiKey.Reveal(), a.creds.appKey.Reveal())
 }
 
 // words makes what others say fit for a message. Keys go first: a text that is

@@ -136,8 +136,8 @@ func (a asker) do(ctx context.Context, method, path string, query url.Values, bo
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("DD-API-KEY", a.creds.apiKey)
-	req.Header.Set("DD-APPLICATION-KEY", a.creds.appKey)
+	req.Header.Set("DD-API-KEY", a.creds.apiKey.Reveal())
+	req.Header.Set("DD-APPLICATION-KEY", a.creds.appKey.Reveal())
 	resp, err := a.client.Do(req)
 	if err != nil {
 		return nil, a.unreachable(path, err)

@@ -70,7 +70,7 @@ func (s *Server) Clear() {
 }
 
 // fault takes the fault for one request.
-func (s *Server) fault(path string) (Fault, bool) {
+func (s *core) fault(path string) (Fault, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, f := range s.faults {
@@ -98,7 +98,7 @@ func (m Mode) status() int {
 // words are what Vault says with a status.
 var words = map[Mode]string{Sealed: "Vault is sealed", Forbidden: "permission denied", ServerError: "internal error", InconsistentReplica: "required index state not present"}
 
-func (s *Server) spoil(w http.ResponseWriter, r *http.Request, f Fault) {
+func (s *core) spoil(w http.ResponseWriter, r *http.Request, f Fault) {
 	if status := f.Mode.status(); status != 0 {
 		said := []string{}
 		if words[f.Mode] != "" {

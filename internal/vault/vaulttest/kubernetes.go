@@ -106,7 +106,7 @@ func span(v any, unset time.Duration) (time.Duration, error) {
 }
 
 // login answers /login.
-func (s *Server) login(c *call, k *kubernetes) (any, error) {
+func (s *core) login(c *call, k *kubernetes) (any, error) {
 	if c.method != http.MethodPost {
 		return nil, refuse(http.StatusMethodNotAllowed, "unsupported operation")
 	}

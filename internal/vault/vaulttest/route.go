@@ -40,7 +40,7 @@ type call struct {
 	token        *token
 }
 
-func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+func (s *core) serve(w http.ResponseWriter, r *http.Request) {
 	path, ok := strings.CutPrefix(r.URL.Path, "/v1/")
 	namespace := strings.Trim(r.Header.Get("X-Vault-Namespace"), "/")
 	status := http.StatusNotFound
@@ -86,7 +86,7 @@ func reply(w http.ResponseWriter, answer any, err error) int {
 	return status
 }
 
-func (s *Server) answer(r *http.Request, namespace, path string) (any, error) {
+func (s *core) answer(r *http.Request, namespace, path string) (any, error) {
 	if path == "sys/health" {
 		return s.health()
 	}
@@ -145,7 +145,7 @@ func (c *call) text(name string) string {
 }
 
 // route finds who answers.
-func (s *Server) route(c *call) (any, error) {
+func (s *core) route(c *call) (any, error) {
 	switch {
 	case strings.HasPrefix(c.path, "auth/token/"):
 		return s.tokenAPI(c, strings.TrimPrefix(c.path, "auth/token/"))

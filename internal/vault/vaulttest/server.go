@@ -37,9 +37,16 @@ type Options struct {
 
 // A Server is a listening server. Its methods may be used concurrently.
 type Server struct {
-	now  func() time.Time
+	*core
 	http *httptest.Server
-	root string
+	once sync.Once
+}
+
+// A core is what a server knows, and answers by.
+type core struct {
+	now    func() time.Time
+	root   string
+	closed chan struct{}
 
 	mu     sync.Mutex
 	sealed bool
@@ -47,8 +54,6 @@ type Server struct {
 	tokens map[string]*token
 	faults []Fault
 	log    []Request
-	closed chan struct{}
-	once   sync.Once
 }
 
 // A space is a namespace of Vault: nothing in it is seen from another.
@@ -66,10 +71,10 @@ type Request struct {
 
 // New returns a Server that listens on this machine.
 func New(o Options) *Server {
-	s := &Server{
+	s := &Server{core: &core{
 		now: o.Now, root: "hvs.root-" + random(), closed: make(chan struct{}),
 		spaces: map[string]*space{"": newSpace()}, tokens: map[string]*token{},
-	}
+	}}
 	if s.now == nil {
 		s.now = time.Now
 	}

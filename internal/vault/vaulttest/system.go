@@ -11,7 +11,7 @@ import (
 )
 
 // health answers /sys/health, which needs no token.
-func (s *Server) health() (any, error) {
+func (s *core) health() (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	body := map[string]any{"initialized": true, "sealed": s.sealed, "standby": false, "version": "1.21.4", "cluster_name": "vaulttest"}
@@ -21,7 +21,7 @@ func (s *Server) health() (any, error) {
 	return body, nil
 }
 
-func (s *Server) unseal(c *call) (any, error) {
+func (s *core) unseal(c *call) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.text("key") == "" {
@@ -32,7 +32,7 @@ func (s *Server) unseal(c *call) (any, error) {
 }
 
 // system answers what an administrator sets up with.
-func (s *Server) system(c *call, path string) (any, error) {
+func (s *core) system(c *call, path string) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if path == "seal" {
@@ -140,7 +140,7 @@ var capability = map[string][]string{
 }
 
 // authorize finds the token of a call and checks its policies.
-func (s *Server) authorize(c *call) error {
+func (s *core) authorize(c *call) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := c.Header.Get("X-Vault-Token")

@@ -21,7 +21,7 @@ type token struct {
 }
 
 // alive returns a token that has not ended. It needs s.mu.
-func (s *Server) alive(id string) *token {
+func (s *core) alive(id string) *token {
 	t := s.tokens[id]
 	if t == nil || t.ttl > 0 && !s.now().Before(t.ends) {
 		return nil
@@ -30,7 +30,7 @@ func (s *Server) alive(id string) *token {
 }
 
 // issue makes a token. It needs s.mu.
-func (s *Server) issue(t token) *token {
+func (s *core) issue(t token) *token {
 	t.made, t.accessor = s.now(), random()
 	t.id = "hvs." + random() + random()
 	if !t.renewable {
@@ -64,7 +64,7 @@ func envelope(fields map[string]any) map[string]any {
 }
 
 // tokenAPI answers below auth/token.
-func (s *Server) tokenAPI(c *call, op string) (any, error) {
+func (s *core) tokenAPI(c *call, op string) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
@@ -95,7 +95,7 @@ func (s *Server) tokenAPI(c *call, op string) (any, error) {
 }
 
 // revokePrefix ends all tokens that came from a login. It needs s.mu.
-func (s *Server) revokePrefix(prefix string) (any, error) {
+func (s *core) revokePrefix(prefix string) (any, error) {
 	for _, t := range s.tokens {
 		if t.by != "" && strings.HasPrefix(t.by, prefix) {
 			t.ends, t.ttl = s.now(), 1
