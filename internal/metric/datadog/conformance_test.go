@@ -30,8 +30,8 @@ func open(t testing.TB, env metric.Env, config v1alpha1.DatadogMetric) metric.So
 	return source
 }
 
-// secret is an Env whose Secret argo-rollouts/datadog holds data.
-func secret(data map[string]string) metric.Env {
+// holding is an Env whose Secret argo-rollouts/datadog holds data.
+func holding(data map[string]string) metric.Env {
 	return metric.Env{
 		ControllerNamespace: "argo-rollouts",
 		RunNamespace:        "payments",
@@ -49,7 +49,7 @@ func secret(data map[string]string) metric.Env {
 }
 
 func keys(address string) metric.Env {
-	return secret(map[string]string{"address": address, "api-key": apiKey, "app-key": appKey})
+	return holding(map[string]string{"address": address, "api-key": apiKey, "app-key": appKey})
 }
 
 func harness(config v1alpha1.DatadogMetric) metrictest.Harness {

@@ -30,7 +30,7 @@ func TestARotatedKeyIsUsedAtTheNextMeasurement(t *testing.T) {
 	s.Distribution("latency", nil, now.Add(ago), 42)
 	s.SetKeys(datadogtest.Keys{API: "a1", App: "p1"})
 	data := map[string]string{"address": s.URL(), "apiKey": "a1", "appKey": "p1"}
-	source := open(t, secret(data), v1alpha1.DatadogMetric{APIVersion: "v2", Query: "p99:latency{*}"})
+	source := open(t, holding(data), v1alpha1.DatadogMetric{APIVersion: "v2", Query: "p99:latency{*}"})
 	if r, err := source.Measure(t.Context(), now); err != nil || r.Value != 42.0 {
 		t.Fatalf("got %+v, %v", r, err)
 	}

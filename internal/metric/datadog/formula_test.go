@@ -251,7 +251,7 @@ func TestAProofIsOfOneOrganisation(t *testing.T) {
 	s.Count(failed, tags("checkout", "aaa"), now.Add(ago), 1)
 	for _, app := range []string{"one", "two"} {
 		before := len(s.Requests())
-		env := secret(map[string]string{"address": s.URL(), "api-key": apiKey, "app-key": app})
+		env := holding(map[string]string{"address": s.URL(), "api-key": apiKey, "app-key": app})
 		if _, err := open(t, env, errorRate()).Measure(t.Context(), now); err != nil {
 			t.Fatal(err)
 		}
