@@ -4,7 +4,6 @@
 package app
 
 import (
-	"bytes"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -85,22 +84,8 @@ func newSite(t *testing.T) *site {
 
 func (s *site) admin(path string, body any) {
 	s.Helper()
-	data, err := json.Marshal(body)
-	if err != nil {
+	if err := s.vault.Admin(s.Context(), http.MethodPost, path, body); err != nil {
 		s.Fatal(err)
-	}
-	req, err := http.NewRequestWithContext(s.Context(), http.MethodPost, s.vault.URL()+"/v1/"+path, bytes.NewReader(data))
-	if err != nil {
-		s.Fatal(err)
-	}
-	req.Header.Set("X-Vault-Token", s.vault.RootToken())
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		s.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode >= 300 {
-		s.Fatalf("%s: %s", path, resp.Status)
 	}
 }
 

@@ -80,7 +80,7 @@ func (s *source) Measure(ctx context.Context, at time.Time) (metric.Reading, err
 		if reading.Notes == nil {
 			reading.Notes = map[string]string{}
 		}
-		reading.Notes["keys"] = "the last good ones: " + creds.stale
+		reading.Notes["keys"] = httpclient.Clean("the last good ones: "+creds.stale, maxWords)
 	}
 	return reading, nil
 }

@@ -16,10 +16,14 @@
 package vaulttest
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"encoding/pem"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -106,6 +110,29 @@ func (s *Server) CA() []byte {
 
 // RootToken may do everything.
 func (s *Server) RootToken() string { return s.root }
+
+// Admin asks with the root token, as an administrator who sets Vault up does.
+func (s *Server) Admin(ctx context.Context, method, path string, body any) error {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("vaulttest: %w", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, s.URL()+"/v1/"+path, bytes.NewReader(data))
+	if err != nil {
+		return fmt.Errorf("vaulttest: %w", err)
+	}
+	req.Header.Set("X-Vault-Token", s.root)
+	resp, err := s.http.Client().Do(req)
+	if err != nil {
+		return fmt.Errorf("vaulttest: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode >= http.StatusMultipleChoices {
+		said, _ := io.ReadAll(io.LimitReader(resp.Body, maxRequest)) // what there is of it
+		return fmt.Errorf("vaulttest: %s %s: %s: %s", method, path, resp.Status, said)
+	}
+	return nil
+}
 
 // Close stops the server and ends the requests that hang. Closing twice is
 // harmless.
