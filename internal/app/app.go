@@ -38,6 +38,9 @@ func Run(ctx context.Context, restConfig *rest.Config, c Config) error {
 		return err
 	}
 	setLogger(c)
+	if err := forbidCore(); err != nil {
+		ctrl.Log.Info("a crash may leave a core, which would hold keys", "why", err.Error())
+	}
 	scheme, err := Scheme()
 	if err != nil {
 		return err

@@ -15,6 +15,9 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 )
 
+// maxVerbosity is the highest verbosity that is ever written.
+const maxVerbosity = 2
+
 // setLogger makes every package log to standard error in one format.
 func setLogger(c Config) {
 	log := newLogger(os.Stderr, c)
@@ -27,11 +30,13 @@ func setLogger(c Config) {
 
 func newLogger(out io.Writer, c Config) logr.Logger {
 	level := slog.LevelInfo
-	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil || level < slog.LevelDebug {
 		level = slog.LevelInfo
 	}
 	if level == slog.LevelDebug {
-		level = slog.Level(-2) // logr's V(1) and V(2)
+		// logr's V(1) and V(2), and no more whatever --kloglevel says: from V(8)
+		// the Kubernetes client logs the bodies of answers, Secrets among them.
+		level = slog.Level(-maxVerbosity)
 	}
 	options := &slog.HandlerOptions{Level: level}
 	if c.LogFormat == "text" {

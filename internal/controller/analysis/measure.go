@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strconv"
 	"time"
@@ -96,10 +97,19 @@ func (p probe) take(ctx context.Context, at time.Time) (got metric.Reading, err 
 	}
 	defer func() {
 		if panicked := recover(); panicked != nil {
-			err = metric.Errorf(metric.Malformed, "the provider gave up: %v", panicked)
+			err = metric.Errorf(metric.Malformed, "the provider gave up: %s", blame(panicked))
 		}
 	}()
 	return p.Measure(ctx, at)
+}
+
+// blame says why a provider panicked. The runtime's own words hold no data; a
+// provider's may hold anything, a key as well, so only their type is told.
+func blame(panicked any) string {
+	if err, ok := panicked.(runtime.Error); ok {
+		return err.Error()
+	}
+	return fmt.Sprintf("it panicked with a %T", panicked)
 }
 
 // observation is what the judge is told of an answer.

@@ -378,10 +378,13 @@ func TestAProviderThatCannotBeOpenedOrPanicsHolds(t *testing.T) {
 		b.scripts["panics"] = "P"
 		b.create(analysisRun(bad, web, none, gate("panics", "panics")))
 		got := b.after(time.Minute + margin)
-		for _, want := range []string{"formula needs queries", `no metric provider "web"`, "names no provider", "the provider gave up: nil map"} {
+		for _, want := range []string{"formula needs queries", `no metric provider "web"`, "names no provider", "the provider gave up: it panicked with a string"} {
 			if !strings.Contains(got.Status.Message, want) {
 				t.Errorf("message %q does not say %q", got.Status.Message, want)
 			}
+		}
+		if strings.Contains(got.Status.Message, "nil map") {
+			t.Errorf("message %q repeats what a provider panicked with, which may be a key", got.Status.Message)
 		}
 		if got.Status.Phase != v1alpha1.AnalysisPhaseRunning {
 			t.Errorf("run is %s", got.Status.Phase)
