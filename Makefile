@@ -55,6 +55,11 @@ test-integration: build ## Run the tests that need a control plane
 	echo "integration tests on $$dir" >&2; \
 	KUBEBUILDER_ASSETS="$$dir" SLUICE_BIN="$$PWD/bin/sluice" $(GO) test -tags integration -timeout 20m -p 1 ./internal/itest/...
 
+.PHONY: test-vault
+test-vault: ## Run the tests of the Vault client against a real one (VAULT_ADDR, VAULT_TOKEN, VAULT_CACERT)
+	@[ -n "$${VAULT_ADDR:-}" ] || echo "VAULT_ADDR is not set; docs/keys.md says how to start a Vault. Skipping." >&2
+	@SLUICE_TEST_VAULT=1 $(GO) test -count 1 -v -run 'TestRealVault' ./internal/vault
+
 .PHONY: test-demo
 test-demo: build ## Run the demo as an end-to-end test
 	@dir="$$($(GO) run ./hack/controlplane)"; \

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -192,6 +193,27 @@ func TestATemplateCannotReachAnotherTeamsKeys(t *testing.T) {
 		if err == nil || err.Class != metric.Misconfigured || len(s.vault.Requests()) != before || len(s.datadog.Requests()) != 0 {
 			t.Errorf("%s: got %+v, %v; and Vault was asked %d times", path, r, err, len(s.vault.Requests())-before)
 		}
+	}
+}
+
+// The documentation names only flags that there are.
+func TestFlagsOfVaultInTheDocumentation(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.FromSlash("../../docs/keys.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c Config
+	flags := c.Flags()
+	named := 0
+	for _, m := range regexp.MustCompile("--(vault-[a-z-]+)").FindAllStringSubmatch(string(text), -1) {
+		named++
+		if flags.Lookup(m[1]) == nil {
+			t.Errorf("docs/keys.md: there is no flag %s", m[0])
+		}
+	}
+	if named < 8 {
+		t.Errorf("docs/keys.md names %d flags of Vault", named)
 	}
 }
 
