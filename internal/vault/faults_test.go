@@ -266,9 +266,16 @@ func TestNearItsLastEndATokenIsReplaced(t *testing.T) {
 	b.clock = be
 	path := b.put("payments/datadog", map[string]any{"api-key": plantedKey})
 	c := b.client()
+	logins := 0
 	for range 8 * 6 {
 		if s := b.reads(c, path, "api-key", plantedKey); s.Stale != nil {
 			t.Fatal(s.Stale)
+		}
+		if n := b.log.logins(); n > logins {
+			logins = n
+			if alive := b.server.Tokens(); n > 1 && alive != 2 {
+				t.Errorf("login %d: %d tokens are alive, want the old one as well: it was replaced too late", n, alive)
+			}
 		}
 		be.advance(10 * time.Minute)
 	}

@@ -22,16 +22,13 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/dynamic"
 
 	"sluice.dev/sluice/api/v1alpha1"
 	"sluice.dev/sluice/internal/cluster"
 	"sluice.dev/sluice/internal/metric/datadog/datadogtest"
 	"sluice.dev/sluice/internal/secret/secrettest"
+	"sluice.dev/sluice/internal/secret/secrettest/sweep"
 	"sluice.dev/sluice/internal/vault/vaulttest"
 )
 
@@ -230,46 +227,14 @@ func (s *stand) scanMetrics(scan *secrettest.Scanner, address string) {
 // scanObjects looks at every object of every kind but the Secret itself.
 func (s *stand) scanObjects(scan *secrettest.Scanner) {
 	s.Helper()
-	config := s.Cluster.Config()
-	found, err := discovery.NewDiscoveryClientForConfigOrDie(config).ServerPreferredResources()
+	seen, err := sweep.Objects(s.Context(), s.Cluster.Config(), scan, sweep.Object{Resource: "secrets", Namespace: "argo-rollouts", Name: "datadog"})
 	if err != nil {
 		s.Fatal(err)
 	}
-	all := dynamic.NewForConfigOrDie(config)
-	kinds, runs := 0, false
-	for _, group := range found {
-		version, err := schema.ParseGroupVersion(group.GroupVersion)
-		if err != nil {
-			s.Fatal(err)
+	for _, r := range []string{"rollouts", "analysisruns", "analysistemplates", "events", "replicasets", "pods", "configmaps"} {
+		if seen[r] == 0 {
+			s.Errorf("looked at no %s, but at %v", r, seen)
 		}
-		for _, r := range group.APIResources {
-			if !strings.Contains(fmt.Sprint(r.Verbs), "list") {
-				continue
-			}
-			list, err := all.Resource(version.WithResource(r.Name)).List(s.Context(), metav1.ListOptions{})
-			if apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) {
-				continue
-			}
-			if err != nil {
-				s.Fatalf("list %s: %v", r.Name, err)
-			}
-			kinds++
-			for i := range list.Items {
-				o := &list.Items[i]
-				if r.Name == "secrets" && o.GetNamespace() == "argo-rollouts" && o.GetName() == "datadog" {
-					continue
-				}
-				text, err := json.Marshal(o)
-				if err != nil {
-					s.Fatal(err)
-				}
-				runs = runs || r.Name == "analysisruns"
-				scan.Bytes(fmt.Sprintf("%s %s/%s", r.Name, o.GetNamespace(), o.GetName()), text)
-			}
-		}
-	}
-	if kinds < 20 || !runs {
-		s.Errorf("looked at %d kinds, analysis runs among them: %t", kinds, runs)
 	}
 }
 

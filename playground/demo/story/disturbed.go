@@ -4,9 +4,7 @@
 package story
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -14,9 +12,10 @@ import (
 	"strings"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sluice.dev/sluice/api/v1alpha1"
 	"sluice.dev/sluice/internal/metric/datadog/datadogtest"
+	"sluice.dev/sluice/internal/secret/secrettest"
+	"sluice.dev/sluice/internal/secret/secrettest/sweep"
 
 	"sluice.dev/sluice/playground/demo/stage"
 	"sluice.dev/sluice/playground/demo/witness"
@@ -117,7 +116,7 @@ func forbid(ctx context.Context, p *Play) error {
 	if err != nil {
 		return err
 	}
-	p.Ledger.Check(9, where == "", "no key in the Rollout, the AnalysisRuns, the Events or the controller's log%s", where)
+	p.Ledger.Check(9, where == "", "no key in any object but the Secret, nor in the controller's log%s", where)
 	return nil
 }
 
@@ -171,29 +170,26 @@ func standing(p *Play) string {
 	return fmt.Sprintf("weights %s, Rollout %s: %q", strings.Join(p.weights(), ", "), ro.Status.Phase, ro.Status.Message)
 }
 
-// leaks says where a key can be read that should not be, "" if nowhere.
+// leaks looks for the keys in every object of the cluster but the Secret itself,
+// in what people have seen of a watched release, and in the controller's log. It
+// says where one is that should not be, "" if nowhere.
 func leaks(ctx context.Context, p *Play) (string, error) {
 	log, err := os.ReadFile(p.Stage.ControllerLog())
 	if err != nil {
 		return "", fmt.Errorf("read the controller's log: %w", err)
 	}
-	events, err := p.Stage.Kube.EventsV1().Events(stage.Namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return "", fmt.Errorf("list the Events: %w", err)
+	scan := secrettest.NewScanner(map[string]string{
+		"the first API key": stage.FirstKeys.API, "the first application key": stage.FirstKeys.App,
+		"the second API key": stage.SecondKeys.API, "the second application key": stage.SecondKeys.App,
+	})
+	scan.Bytes(p.Stage.ControllerLog(), log)
+	scan.Text("get rollout --watch", p.window.String())
+	own := sweep.Object{Resource: "secrets", Namespace: stage.ControllerNamespace, Name: stage.SecretName}
+	if _, err := sweep.Objects(ctx, p.Stage.Config(), scan, own); err != nil {
+		return "", fmt.Errorf("look for keys: %w", err)
 	}
-	objects, err := json.Marshal([]any{p.Witness.Objects(), events})
-	if err != nil {
-		return "", fmt.Errorf("write the objects down: %w", err)
-	}
-	for _, k := range []datadogtest.Keys{stage.FirstKeys, stage.SecondKeys} {
-		for _, key := range []string{k.API, k.App} {
-			if bytes.Contains(log, []byte(key)) {
-				return ", but one is in " + p.Stage.ControllerLog(), nil
-			}
-			if bytes.Contains(objects, []byte(key)) {
-				return ", but one is in an object of " + stage.Namespace, nil
-			}
-		}
+	if found := scan.Found(); len(found) > 0 {
+		return ", but " + strings.Join(found, "; "), nil
 	}
 	return "", nil
 }

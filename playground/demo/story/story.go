@@ -65,6 +65,11 @@ func (p *Play) Perform(ctx context.Context) error {
 			return fmt.Errorf("after release %d: %w", p.release.number, err)
 		}
 	}
+	where, err := leaks(ctx, p)
+	if err != nil {
+		return err
+	}
+	p.Ledger.Check(9, where == "", "after all releases no key in any object but the Secret, nor in the controller's log%s", where)
 	return nil
 }
 
