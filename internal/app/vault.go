@@ -18,7 +18,7 @@ import (
 )
 
 // vaultGoodbye bounds how long giving the token back may hold up the end.
-const vaultGoodbye = 3 * time.Second
+const vaultGoodbye = time.Second
 
 // A VaultConfig is what the flags say of Vault.
 type VaultConfig struct {
