@@ -18,6 +18,8 @@ type entry struct {
 	err   *Error
 	tried time.Time
 	used  time.Time
+	// doubted is when good was last asked for because it had been refused.
+	doubted time.Time
 	// lapsed says that there were keys, which are too old now.
 	lapsed bool
 	// flight is closed when the attempt under way is over; nil if none is.
@@ -37,6 +39,9 @@ func (c *Client) read(ctx context.Context, path, refused string) (Secret, error)
 	if flight == nil {
 		flight = make(chan struct{})
 		e.flight = flight
+		if e.good != nil && refused == e.good.Version {
+			e.doubted = c.config.Now()
+		}
 		// Others may wait for it when who began it has left.
 		go c.refresh(context.WithoutCancel(ctx), path, e)
 	}
@@ -64,9 +69,9 @@ func (c *Client) due(e *entry, refused string) bool {
 	case e.good == nil || now.Sub(e.good.ReadAt) >= c.config.Refresh:
 		return true
 	}
-	// A key that was refused is asked for again, but not by every one of many
-	// gates that had it refused at the same moment.
-	return refused == e.good.Version && now.Sub(e.good.ReadAt) >= min(time.Second, c.config.Refresh)
+	// A key that was refused is asked for again, however lately it was read, but
+	// not by every one of many gates that had it refused at the same moment.
+	return refused == e.good.Version && now.Sub(e.doubted) >= min(time.Second, c.config.Refresh)
 }
 
 // known returns the last good secret while it may be used, and why not

@@ -92,11 +92,22 @@ func keysAreRead(b *bench) {
 	}
 	b.put("payments/datadog", map[string]any{"api-key": "k3"})
 	b.reads(c, path, "api-key", "k1") // not due
-	b.clock.advance(2 * time.Second)
-	s, err := c.Read(b.Context(), "payments", path, first.Version)
-	if err != nil || s.Fields["api-key"].Reveal() != "k3" || s.Version == first.Version {
-		b.Errorf("after it was refused: got %v, %v", s, err)
+	refused := func(version, want string) vault.Secret {
+		s, err := c.Read(b.Context(), "payments", path, version)
+		if err != nil || s.Fields["api-key"].Reveal() != want {
+			b.Errorf("after it was refused: got %v, %v, want %s", s, err, want)
+		}
+		return s
 	}
+	third := refused(first.Version, "k3") // at once, though it was read just now
+	if third.Version == first.Version {
+		b.Errorf("version %q is what was refused", third.Version)
+	}
+	b.put("payments/datadog", map[string]any{"api-key": "k3b"})
+	refused(first.Version, "k3") // another has asked since
+	refused(third.Version, "k3") // so lately that this may be a hundred gates
+	b.clock.advance(time.Second)
+	refused(third.Version, "k3b")
 	b.put("payments/datadog", map[string]any{"api-key": "k4"})
 	b.clock.advance(vault.DefaultRefresh)
 	b.reads(c, path, "api-key", "k4")

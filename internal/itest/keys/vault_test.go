@@ -78,6 +78,7 @@ func TestKeysInVault(t *testing.T) {
 	t.Run("rotated keys are used at the next query", func(t *testing.T) {
 		s.run("rotated", 6, inVault)
 		s.until("rotated", "has two readings", func(run *v1alpha1.AnalysisRun) bool { return result(run).Count >= 2 })
+		s.datadog.SetKeys(one, two) // both are good until the new ones are in Vault
 		s.put("sluice/payments/datadog", two)
 		s.put("argo-rollouts/datadog", two)
 		s.datadog.SetKeys(two)
