@@ -37,16 +37,16 @@ func addRollouts(mgr ctrl.Manager, c Config, board *verdict.Board) error {
 	routes := &observe.RouteReader{
 		Make: builtin.Router, Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), Mapper: mgr.GetRESTMapper(), Version: c.IstioVersion,
 	}
-	overlay := observe.NewOverlay()
+	overlay, refusals := observe.NewOverlay(), &observe.Refusals{}
 	r := &rolloutcontroller.Reconciler{
 		Cached: mgr.GetClient(),
 		Observer: &observe.Observer{
 			Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), Routers: routes,
-			Verdicts: board, Overlay: overlay, Semantics: analysis.Semantics(c.Semantics),
+			Verdicts: board, Overlay: overlay, Refusals: refusals, Semantics: analysis.Semantics(c.Semantics),
 		},
 		Applier: &apply.Applier{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Routes: routes,
-			Events: mgr.GetEventRecorder(fieldOwner), Overlay: overlay, Clock: clock.RealClock{},
+			Events: mgr.GetEventRecorder(fieldOwner), Overlay: overlay, Clock: clock.RealClock{}, Refusals: refusals,
 		},
 		Board:    board,
 		Clock:    clock.RealClock{},

@@ -35,20 +35,23 @@ type Applier struct {
 	// Overlay is told what was written; Clock dates it.
 	Overlay *observe.Overlay
 	Clock   clock.PassiveClock
+	// Refusals is told which evictions were refused.
+	Refusals *observe.Refusals
 
 	settler settler
 }
 
 // Commit stores the plan's status if it says something new, and proves that
-// the Rollout is as observed before anything that raises the canary's share.
+// the Rollout is as observed before anything that raises the canary's share or
+// evicts a pod.
 // A conflict means: observe again.
 func (a *Applier) Commit(ctx context.Context, w *observe.World, plan *rollout.Plan) error {
 	next := w.Rollout.DeepCopy()
 	codec.SetStatus(next, plan.Status, &w.Snapshot)
-	if equality.Semantic.DeepEqual(&next.Status, &w.Rollout.Status) && !raises(w, plan) {
+	if equality.Semantic.DeepEqual(&next.Status, &w.Rollout.Status) && !fenced(w, plan) {
 		return nil
 	}
-	if countsOnly(&w.Rollout.Status, &next.Status) && !raises(w, plan) {
+	if countsOnly(&w.Rollout.Status, &next.Status) && !fenced(w, plan) {
 		if due := a.settler.due(next.UID, w.Snapshot.Now); !due.IsZero() {
 			plan.Wake(due)
 			return nil
@@ -64,9 +67,10 @@ func (a *Applier) Commit(ctx context.Context, w *observe.World, plan *rollout.Pl
 	return nil
 }
 
-// raises reports whether plan gives traffic to somebody who has none.
-func raises(w *observe.World, plan *rollout.Plan) bool {
-	if plan.Services != (rollout.Services{}) {
+// fenced reports whether plan may be carried out only by who knows the newest
+// Rollout: it gives traffic to somebody who has none, or takes pods away.
+func fenced(w *observe.World, plan *rollout.Plan) bool {
+	if len(plan.Evict) > 0 || plan.Services != (rollout.Services{}) {
 		return true
 	}
 	return plan.Weights != nil && w.Snapshot.Router != nil && plan.Weights.Canary > w.Snapshot.Router.Weights.Canary

@@ -40,6 +40,9 @@ func Spec(ro *v1alpha1.Rollout, hash, stepsHash string) (rollout.Spec, []string)
 		DeadlineAborts:   in.ProgressDeadlineAbort,
 		HistoryLimit:     orDefault(in.RevisionHistoryLimit, v1alpha1.DefaultRevisionHistoryLimit),
 	}
+	if in.RestartAt != nil {
+		spec.RestartAt = in.RestartAt.Time
+	}
 	problems := workload(in)
 	canary := in.Strategy.Canary
 	if canary == nil {

@@ -28,6 +28,7 @@ func Status(ro *v1alpha1.Rollout) rollout.Status {
 		Abort:       in.Abort,
 		AbortedAt:   fromTime(in.AbortedAt),
 		PromoteFull: in.PromoteFull,
+		RestartedAt: fromTime(in.RestartedAt),
 		Paused:      in.ControllerPause,
 		StepRun:     fromRun(in.Canary.CurrentStepAnalysisRunStatus),
 		Background:  fromRun(in.Canary.CurrentBackgroundAnalysisRunStatus),
@@ -87,6 +88,7 @@ func SetStatus(ro *v1alpha1.Rollout, st rollout.Status, snap *rollout.Snapshot) 
 	out.Replicas, out.UpdatedReplicas = st.Counts.Replicas, st.Counts.Updated
 	out.ReadyReplicas, out.AvailableReplicas = st.Counts.Ready, st.Counts.Available
 	out.HPAReplicas = st.Counts.Replicas
+	out.RestartedAt = toTime(st.RestartedAt)
 	out.ObservedGeneration = strconv.FormatInt(ro.Generation, 10)
 	if sel, err := metav1.LabelSelectorAsSelector(ro.Spec.Selector); err == nil && ro.Spec.Selector != nil {
 		out.Selector = sel.String()

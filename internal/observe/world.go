@@ -69,6 +69,8 @@ type Observer struct {
 	Verdicts VerdictSource
 	// Overlay knows the writes that Cached does not show yet.
 	Overlay *Overlay
+	// Refusals knows the evictions that the API server refused.
+	Refusals *Refusals
 	// Semantics is the set of rules that runs are judged by.
 	Semantics analysis.Semantics
 }
@@ -80,7 +82,7 @@ func (o *Observer) Observe(ctx context.Context, ro *v1alpha1.Rollout, now time.T
 	w := &World{Rollout: ro}
 	w.Snapshot.Now, w.Snapshot.Name = now, ro.Name
 	for _, read := range []func(context.Context, *World) error{
-		o.replicaSets, o.services, o.routes, o.runs, o.templates, o.endpoints,
+		o.replicaSets, o.services, o.routes, o.runs, o.templates, o.endpoints, o.pods,
 	} {
 		if err := read(ctx, w); err != nil {
 			return nil, err

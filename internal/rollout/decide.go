@@ -25,6 +25,7 @@ func Decide(s Snapshot) Plan {
 			p.warn(ReasonAborted, abortMessage(&s, &p.Status))
 			stage(&s, &p)
 		}
+		restartPods(&s, &p)
 	}
 	finish(&s, &p)
 	return p

@@ -85,6 +85,16 @@ func final(w sim.World) string {
 // resting says what is wrong with a world in which nothing moves any more.
 func resting(w sim.World) string {
 	st := w.Status
+	if due := w.Spec.RestartAt; !due.IsZero() && !due.After(w.Now) {
+		for r, old := range w.Old {
+			if old.Up+old.Down > 0 && w.Pools[r].Desired > 0 {
+				return fmt.Sprintf("rests with pods of %s that are older than the restart", r)
+			}
+		}
+		if !st.RestartedAt.Equal(due) {
+			return "rests without an end of the restart"
+		}
+	}
 	all := st.Stable != "" && w.Pools[st.Stable].Available >= w.Spec.Replicas
 	switch st.Phase {
 	case rollout.Healthy:

@@ -26,6 +26,7 @@ const (
 
 // The short messages that tools match.
 const (
+	waitRestart   = "rollout is restarting"
 	waitUpdated   = "more replicas need to be updated"
 	waitAvailable = "updated replicas are still becoming available"
 	waitOld       = "old replicas are pending termination"
@@ -78,6 +79,9 @@ func phase(s *Snapshot, p *Plan) (Phase, string) {
 		return Paused, "manually paused"
 	case len(st.Pauses) > 0:
 		return Paused, st.Pauses[0].Reason
+	}
+	if s.RestartDue() && !p.Status.RestartedAt.Equal(s.Spec.RestartAt) {
+		return Progressing, restarting(s)
 	}
 	if why := unfinished(s, p); why != "" {
 		return Progressing, why

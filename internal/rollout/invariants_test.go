@@ -78,7 +78,7 @@ func enough(spec rollout.Spec, pods, weight int32) bool {
 // excuse itself.
 func violation(s rollout.Snapshot, p rollout.Plan, g ghost) string {
 	for _, check := range []func(rollout.Snapshot, rollout.Plan, ghost) string{
-		sane, patient, carried, fallenStays, stableStays, podsStay, podsShare, gatesFirst, abortMoves, cleanEnd,
+		sane, patient, carried, fallenStays, stableStays, podsStay, podsShare, gatesFirst, abortMoves, cleanEnd, restartsGently, restartsEnd,
 	} {
 		if v := check(s, p, g); v != "" {
 			return v

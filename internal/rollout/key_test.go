@@ -70,7 +70,13 @@ func key(b []byte, w *sim.World) []byte {
 		num(int64(pool.Desired))
 		num(int64(pool.Available))
 		left(pool.Deadline)
+		if !w.Spec.RestartAt.IsZero() {
+			num(int64(w.Old[r].Up))
+			num(int64(w.Old[r].Down))
+			left(w.Refused[r])
+		}
 	}
+	flag(w.Spec.RestartAt.Equal(st.RestartedAt))
 	if w.Router != nil {
 		num(int64(w.Router.Weights.Canary))
 		str(string(w.Router.Aborted))
@@ -118,5 +124,5 @@ func ghostKey(b []byte, n *node) []byte {
 	for _, x := range n.Status.Skipped {
 		b = append(b, byte('0'+x.Step), x.What[0])
 	}
-	return append(b, byte('0'+n.left.deaths), byte('0'+n.left.runs), byte('0'+n.left.users))
+	return append(b, byte('0'+n.left.deaths), byte('0'+n.left.runs), byte('0'+n.left.users), byte('0'+n.restarts))
 }

@@ -29,6 +29,8 @@ type node struct {
 	sim.World
 	g    ghost
 	left budget
+	// restarts is how many times somebody may still ask for a restart.
+	restarts int8
 	// from is the index of the node before, what the event between.
 	from int
 	what string

@@ -68,6 +68,8 @@ type Plan struct {
 
 	Start []StartRun
 	Stop  []StopRun
+	// Evict are pods to evict, for a restart.
+	Evict []Pod
 
 	Events []Event
 	// WakeAt is when to look again; zero waits for a watch event.

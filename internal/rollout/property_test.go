@@ -44,6 +44,9 @@ func specs(t *rapid.T) rollout.Spec {
 		spec.Background = true
 		spec.BackgroundFrom = rapid.IntRange(0, len(spec.Steps)).Draw(t, "from")
 	}
+	if spec.Routed {
+		spec.MaxUnavailable = rapid.Int32Range(0, 3).Draw(t, "unavailable in a restart")
+	}
 	spec.MinPods = rapid.Int32Range(0, 2).Draw(t, "least")
 	spec.DynamicStable = spec.Routed && rapid.Bool().Draw(t, "dynamic")
 	spec.ScaleDownDelay, spec.AbortDelay = delay.Draw(t, "delay"), delay.Draw(t, "abort delay")
@@ -92,7 +95,7 @@ func TestProperties(t *testing.T) {
 		spec := specs(t)
 		first := spec
 		first.Revision = v1
-		n := node{World: sim.New("web", t0, first), g: ghost{waits: t0}, left: budget{100, 100, 100}}
+		n := node{World: sim.New("web", t0, first), g: ghost{waits: t0}, left: budget{100, 100, 100}, restarts: 100}
 		if rapid.IntRange(0, 9).Draw(t, "first") > 0 {
 			for moved := true; moved; {
 				var problem string
@@ -115,7 +118,7 @@ func TestProperties(t *testing.T) {
 func TestPure(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		n := node{World: sim.New("web", t0, specs(t)), g: ghost{waits: t0}, left: budget{100, 100, 100}}
+		n := node{World: sim.New("web", t0, specs(t)), g: ghost{waits: t0}, left: budget{100, 100, 100}, restarts: 100}
 		for range rapid.IntRange(0, 40).Draw(t, "events") {
 			happen(t, &n)
 		}

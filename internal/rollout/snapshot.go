@@ -51,6 +51,9 @@ type Spec struct {
 	// Settled says that an earlier pass has seen this generation of the spec.
 	Settled bool
 	Paused  bool
+	// RestartAt is the time before which no pod may have been created, once it
+	// is past; zero asks for no restart.
+	RestartAt time.Time
 
 	// Routed says that a traffic router is configured.
 	Routed bool
@@ -162,6 +165,9 @@ type Status struct {
 	// by a person, plus one; 0 when it was not.
 	Waived int
 
+	// RestartedAt is the Spec.RestartAt that was carried out last.
+	RestartedAt time.Time
+
 	Pauses []Pause
 	// Paused says that Decide added pauses: without any left, somebody
 	// resumed.
@@ -253,6 +259,8 @@ type Snapshot struct {
 	// Verdict is a failing judgement that has been reached and may not be
 	// stored in its run yet.
 	Verdict *Verdict
+	// Restart is what a restart has to go by; nil while none is due.
+	Restart *Restart
 	// Problems are what makes the spec impossible to follow, in sentences.
 	Problems []string
 }

@@ -76,6 +76,8 @@ type modelCase struct {
 	stale      bool
 	// first starts before there is any revision.
 	first bool
+	// restarts is how often somebody asks for a restart.
+	restarts int8
 }
 
 func modelCases() map[string]modelCase {
@@ -131,6 +133,14 @@ func modelCases() map[string]modelCase {
 			spec: with(routed(2, weight(50), judge()), guard, func(s *rollout.Spec) { s.DynamicStable = true }),
 			left: budget{0, 1, 0}, more: budget{0, 0, 1},
 		},
+		"a restart": {
+			spec: with(routed(2, weight(50)), func(s *rollout.Spec) { s.ScaleDownDelay = 0 }),
+			left: budget{0, 0, 1}, more: budget{1, 0, 2}, restarts: 1,
+		},
+		"a restart of pods that share": {
+			spec: with(shared(3, weight(40)), func(s *rollout.Spec) { s.MaxSurge, s.MaxUnavailable = 0, 1 }),
+			left: budget{1, 0, 1}, more: budget{1, 0, 2}, restarts: 1,
+		},
 	}
 }
 
@@ -148,7 +158,7 @@ func TestModel(t *testing.T) {
 			if !tc.first {
 				w = released(t, tc.spec)
 			}
-			m.run(node{World: w, left: left, g: ghost{waits: t0}})
+			m.run(node{World: w, left: left, restarts: tc.restarts, g: ghost{waits: t0}})
 		})
 	}
 }

@@ -18,6 +18,9 @@ func (w *World) PodUp(r rollout.Revision) bool {
 	}
 	pool.Ready++
 	pool.Available++
+	if old := w.Old[r]; old.Down > 0 && old.Down == pool.Desired-pool.Available+1 {
+		setOld(w, r, Old{Up: old.Up + 1, Down: old.Down - 1}) // no younger one is left
+	}
 	setPool(w, r, pool)
 	return true
 }
@@ -30,6 +33,9 @@ func (w *World) PodDown(r rollout.Revision) bool {
 	}
 	pool.Ready--
 	pool.Available--
+	if old := w.Old[r]; old.Up > 0 {
+		setOld(w, r, Old{Up: old.Up - 1, Down: old.Down + 1})
+	}
 	setPool(w, r, pool)
 	return true
 }

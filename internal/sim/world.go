@@ -56,6 +56,10 @@ type World struct {
 	Endpoints rollout.Revision
 	Runs      map[string]Run
 	Problems  []string
+	// Old are the pods that a restart is to replace, and Refused the revisions
+	// whose pods may not be evicted until then.
+	Old     map[rollout.Revision]Old
+	Refused map[rollout.Revision]time.Time
 	// Seen says that a status was committed for this generation of Spec.
 	Seen bool
 }
@@ -91,6 +95,7 @@ func (w World) Snapshot() rollout.Snapshot {
 	slices.Sort(s.Strays)
 	s.StepRun = named(w, w.Status.StepRun)
 	s.Background = named(w, w.Status.Background)
+	s.Restart = w.restart(&s)
 	return s
 }
 
@@ -136,6 +141,7 @@ const (
 	CanaryService WriteKind = "canary service"
 	Start         WriteKind = "start"
 	Stop          WriteKind = "stop"
+	Evict         WriteKind = "evict"
 )
 
 // A Write is one write of a Plan that would change the world.
@@ -158,6 +164,9 @@ func (w World) Writes(p rollout.Plan) []Write {
 		if r, ok := w.Runs[x.Name]; ok && !r.Phase.Done() {
 			add(Stop, x.Name)
 		}
+	}
+	for _, x := range p.Evict {
+		add(Evict, x.Name)
 	}
 	return ws
 }
@@ -238,6 +247,8 @@ func (w *World) Do(p rollout.Plan, x Write) {
 		run := w.Runs[x.What]
 		run.Phase, run.Stopped, run.HoldUntil = rollout.RunSuccessful, true, time.Time{}
 		setRun(w, x.What, run)
+	case Evict:
+		evict(w, x.What)
 	}
 }
 
@@ -284,6 +295,7 @@ func scale(w *World, r rollout.Revision, n int32) {
 	pool.Desired, pool.Total = n, n
 	pool.Ready, pool.Available = min(pool.Ready, n), min(pool.Available, n)
 	setPool(w, r, pool)
+	age(w, r)
 }
 
 func lastNumber(w *World) int64 {
@@ -311,6 +323,7 @@ func Stored(st rollout.Status) rollout.Status {
 	cut := func(t *time.Time) { *t = t.Truncate(time.Second) }
 	st.Pauses, st.Skipped, st.Conditions = slices.Clone(st.Pauses), slices.Clone(st.Skipped), slices.Clone(st.Conditions)
 	cut(&st.AbortedAt)
+	cut(&st.RestartedAt)
 	for i := range st.Pauses {
 		cut(&st.Pauses[i].Start)
 	}
