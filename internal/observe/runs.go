@@ -121,18 +121,19 @@ func (o *Observer) describe(run *v1alpha1.AnalysisRun, now time.Time) *rollout.R
 		out.Hold, out.HoldUntil = fmt.Sprintf("analysis run %s holds: %s", run.Name, facts.Hold), facts.HoldUntil
 	}
 	if out.Phase == rollout.RunFailed {
-		out.Verdict = blame(run, facts.Failed, now)
+		out.Verdict = blame(run, facts, now)
 	}
 	return out
 }
 
 // blame is the judgement that run failed for.
-func blame(run *v1alpha1.AnalysisRun, r *v1alpha1.MetricResult, now time.Time) *rollout.Verdict {
+func blame(run *v1alpha1.AnalysisRun, facts analysisrun.Facts, now time.Time) *rollout.Verdict {
 	v := &rollout.Verdict{Run: run.Name, Message: run.Status.Message, At: now}
+	r := facts.Failed
 	if r == nil {
 		return v
 	}
-	v.Metric, v.Failed = r.Name, r.Failed
+	v.Metric, v.Failed, v.Limit = r.Name, r.Failed, facts.Limit
 	if n := len(r.Measurements); n > 0 {
 		v.Value = r.Measurements[n-1].Value
 	}

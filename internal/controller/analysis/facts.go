@@ -5,6 +5,8 @@ package analysis
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"sluice.dev/sluice/api/v1alpha1"
@@ -30,6 +32,8 @@ type Facts struct {
 	// Failed is the metric that made the run Failed or Error; nil if it is
 	// neither.
 	Failed *v1alpha1.MetricResult
+	// Limit is how many failed measurements that metric was allowed.
+	Limit int32
 }
 
 // FactsOf reads the facts of run from its status alone, as they are at now.
@@ -42,6 +46,9 @@ func FactsOf(run *v1alpha1.AnalysisRun, semantics judge.Semantics, now time.Time
 		if !results[i].DryRun {
 			f.add(&results[i])
 		}
+	}
+	if f.Failed != nil {
+		f.Limit = failureLimit(run, f.Failed)
 	}
 	switch {
 	case semantics == judge.Argo:
@@ -89,4 +96,33 @@ func (f *Facts) add(r *v1alpha1.MetricResult) {
 	if f.Failed == nil && ended && r.Phase == f.Phase {
 		f.Failed = r
 	}
+}
+
+// failureLimit is the limit that r was judged by. It is recorded with the
+// result, with arguments filled in; a run of another controller has it in its
+// spec alone.
+func failureLimit(run *v1alpha1.AnalysisRun, r *v1alpha1.MetricResult) int32 {
+	for part := range strings.FieldsSeq(r.Metadata[KeyLimits]) {
+		if text, ok := strings.CutPrefix(part, "failureLimit="); ok {
+			if n, err := strconv.ParseInt(text, 10, 32); err == nil {
+				return int32(n)
+			}
+		}
+	}
+	for i := range run.Spec.Metrics {
+		m := &run.Spec.Metrics[i]
+		if m.Name != r.Name || m.FailureLimit == nil {
+			continue
+		}
+		text := m.FailureLimit.String()
+		for _, arg := range run.Spec.Args {
+			if arg.Value != nil {
+				text = strings.ReplaceAll(text, "{{args."+arg.Name+"}}", *arg.Value)
+			}
+		}
+		if n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 32); err == nil {
+			return int32(n)
+		}
+	}
+	return 0
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"sluice.dev/sluice/api/v1alpha1"
@@ -157,5 +158,35 @@ func TestFactsOfSeveralMetrics(t *testing.T) {
 	}
 	if f := FactsOf(two, judge.Argo, time.Now()); !f.GuardReady {
 		t.Errorf("Argo has no guard: %+v", f)
+	}
+}
+
+func TestFactsNameTheLimitThatWasBroken(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		recorded string
+		limit    *intstr.IntOrString
+		want     int32
+	}{
+		"as it was recorded with the result":         {recorded: "count=5 failureLimit=2 consecutiveErrorLimit=4", limit: new(intstr.FromInt32(7)), want: 2},
+		"from the spec of another controller's run":  {limit: new(intstr.FromInt32(3)), want: 3},
+		"from the spec, with its argument filled in": {limit: new(intstr.FromString("{{args.limit}}")), want: 4},
+		"none where the spec has none":               {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := gate("a", "a")
+			m.FailureLimit = tc.limit
+			run := analysisRun(gate("other", "b"), m)
+			run.Spec.Args = []v1alpha1.Argument{{Name: "limit", Value: new("4")}}
+			run.Status.Phase = v1alpha1.AnalysisPhaseFailed
+			run.Status.MetricResults = []v1alpha1.MetricResult{
+				{Name: "other", Phase: v1alpha1.AnalysisPhaseSuccessful},
+				{Name: "a", Phase: v1alpha1.AnalysisPhaseFailed, Failed: 5, Metadata: map[string]string{KeyLimits: tc.recorded}},
+			}
+			if f := FactsOf(run, judge.Guide, time.Now()); f.Failed == nil || f.Failed.Name != "a" || f.Limit != tc.want {
+				t.Errorf("facts are %+v, want limit %d of metric a", f, tc.want)
+			}
+		})
 	}
 }
