@@ -18,17 +18,20 @@ import (
 	"sluice.dev/sluice/internal/rollout"
 )
 
-// evict asks the API server to evict the plan's pods. One that says no is not
+// evictions evicts pods.
+type evictions struct{ *Applier }
+
+// start asks the API server to evict the plan's pods. One that says no is not
 // asked again for a while about pods of that revision; the next pass, which is
 // to come at once, says so in the status.
-func (a *Applier) evict(ctx context.Context, w *observe.World, plan *rollout.Plan) error {
+func (a evictions) start(ctx context.Context, w *observe.World, plan *rollout.Plan) error {
 	refused := map[rollout.Revision]bool{}
 	var errs []error
 	for _, pod := range plan.Evict {
 		if refused[pod.Revision] {
 			continue
 		}
-		err := a.evictPod(ctx, w.Rollout.Namespace, pod)
+		err := a.one(ctx, w.Rollout.Namespace, pod)
 		if answer := apierrors.APIStatus(nil); errors.As(err, &answer) {
 			refused[pod.Revision] = true
 			now := a.Clock.Now()
@@ -43,9 +46,9 @@ func (a *Applier) evict(ctx context.Context, w *observe.World, plan *rollout.Pla
 	return errors.Join(errs...)
 }
 
-// evictPod evicts the pod that was observed, and no other of its name. One that
+// one evicts the pod that was observed, and no other of its name. One that
 // is gone or changed meanwhile is looked at again.
-func (a *Applier) evictPod(ctx context.Context, ns string, pod rollout.Pod) error {
+func (a evictions) one(ctx context.Context, ns string, pod rollout.Pod) error {
 	uid := types.UID(pod.UID)
 	eviction := &policyv1.Eviction{
 		ObjectMeta:    metav1.ObjectMeta{Namespace: ns, Name: pod.Name},

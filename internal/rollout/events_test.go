@@ -147,10 +147,10 @@ func userEvents() []happening {
 	user("other steps", func(n *node) bool { return n.Spec.StepsHash != "other" }, ask(func(s *rollout.Spec) {
 		s.Steps, s.StepsHash = []rollout.Step{{Kind: rollout.StepSetWeight, Weight: 30}}, "other"
 	}))
-	user("restart", func(n *node) bool { return spend(&n.restarts) }, func(n *node) { n.Restart() })
+	user("restart", func(n *node) bool { return spend(&n.restarts) }, func(n *node) { sim.Restart(&n.World) })
 	for _, r := range []rollout.Revision{v1, v2} {
 		user("no eviction of "+string(r), func(n *node) bool { return !n.Spec.RestartAt.IsZero() && !n.Now.Before(n.Refused[r]) },
-			func(n *node) { n.Refuse(r, 30*time.Second) })
+			func(n *node) { sim.Refuse(&n.World, r, 30*time.Second) })
 	}
 	user("delete the VirtualService", func(n *node) bool { return n.Problems == nil },
 		func(n *node) { n.Problems = []string{"VirtualService web: not found"} })

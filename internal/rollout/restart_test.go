@@ -37,7 +37,7 @@ func restartsGently(s rollout.Snapshot, p rollout.Plan, _ ghost) string {
 			n = pool.Desired
 		}
 		wanted += n
-		before += pool.Available
+		before += min(pool.Available, n)
 	}
 	gone := map[string]bool{}
 	after := before
@@ -121,16 +121,16 @@ func TestRestart(t *testing.T) {
 		says  string
 	}{
 		"as many go as may be unavailable": {
-			spec: five, world: func(w *sim.World) { w.Restart() },
+			spec: five, world: func(w *sim.World) { sim.Restart(w) },
 			want: []string{"v1/up/0", "v1/up/1"}, wake: rollout.RestartRetry, phase: rollout.Progressing, says: "rollout is restarting",
 		},
 		"one goes where none may be unavailable": {
 			why:  "A restart that may not take a pod would never end.",
-			spec: routed(5), world: func(w *sim.World) { w.Restart() },
+			spec: routed(5), world: func(w *sim.World) { sim.Restart(w) },
 			want: []string{"v1/up/0"}, wake: rollout.RestartRetry, phase: rollout.Progressing, says: "rollout is restarting",
 		},
 		"a pod that is not available takes a place": {
-			spec: five, world: func(w *sim.World) { w.Restart(); w.Do(rollout.Plan{}, sim.Write{Kind: sim.Evict, What: "v1/up/0"}) },
+			spec: five, world: func(w *sim.World) { sim.Restart(w); w.Do(rollout.Plan{}, sim.Write{Kind: sim.Evict, What: "v1/up/0"}) },
 			want: []string{"v1/up/0"}, wake: rollout.RestartRetry, phase: rollout.Progressing, says: "rollout is restarting",
 		},
 		"old pods that do not work go first, and take no place of others": {
@@ -139,7 +139,7 @@ func TestRestart(t *testing.T) {
 				for range 3 {
 					w.PodDown(v1)
 				}
-				w.Restart()
+				sim.Restart(w)
 			},
 			want: []string{"v1/down/0", "v1/down/1"}, wake: rollout.RestartRetry, phase: rollout.Progressing, says: "rollout is restarting",
 		},
@@ -150,22 +150,22 @@ func TestRestart(t *testing.T) {
 			wake: time.Hour, phase: rollout.Healthy,
 		},
 		"a budget that says no is asked again, and named": {
-			spec: five, world: func(w *sim.World) { w.Restart(); w.Refuse(v1, 20*time.Second) },
+			spec: five, world: func(w *sim.World) { sim.Restart(w); sim.Refuse(w, v1, 20*time.Second) },
 			wake: 20 * time.Second, phase: rollout.Progressing,
 			says: "rollout is restarting: pods of revision v1 may not be evicted now (the disruption budget web needs 2 healthy pods); trying again every 30 seconds",
 		},
 		"it looks again when a new pod will count": {
-			spec: routed(2), world: func(w *sim.World) { w.Restart() },
+			spec: routed(2), world: func(w *sim.World) { sim.Restart(w) },
 			see: func(s *rollout.Snapshot) { s.Restart.Pods[1].AvailableAt = s.Now.Add(7 * time.Second) },
 			// The pod that is not available holds the only place, and is old itself.
 			want: []string{"v1/up/1"}, wake: 7 * time.Second, phase: rollout.Progressing, says: "rollout is restarting",
 		},
 		"an invalid spec restarts nothing": {
-			spec: five, world: func(w *sim.World) { w.Restart(); w.Problems = []string{"Service web: not found"} },
+			spec: five, world: func(w *sim.World) { sim.Restart(w); w.Problems = []string{"Service web: not found"} },
 			wake: 20 * time.Second, phase: rollout.Degraded, says: "InvalidSpec: Service web: not found",
 		},
 		"a pause does not hold it": {
-			spec: five, world: func(w *sim.World) { w.Restart(); w.Ask(func(s *rollout.Spec) { s.Paused = true }) },
+			spec: five, world: func(w *sim.World) { sim.Restart(w); w.Ask(func(s *rollout.Spec) { s.Paused = true }) },
 			want: []string{"v1/up/0", "v1/up/1"}, wake: rollout.RestartRetry, phase: rollout.Paused, says: "manually paused",
 		},
 	} {
@@ -203,7 +203,7 @@ func TestARestartGoesThroughTheRevisionsInOrder(t *testing.T) {
 			break
 		}
 	}
-	w.Restart()
+	sim.Restart(&w)
 	var order []string
 	for range 60 {
 		p := rollout.Decide(w.Snapshot())

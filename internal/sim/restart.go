@@ -18,7 +18,7 @@ type Old struct{ Up, Down int32 }
 
 // Restart asks that every pod be replaced that is there now. Times in the API
 // are whole seconds: twice in one second is once.
-func (w *World) Restart() {
+func Restart(w *World) {
 	at := w.Now.Truncate(time.Second)
 	if w.Spec.RestartAt.Equal(at) {
 		return
@@ -31,7 +31,7 @@ func (w *World) Restart() {
 }
 
 // Refuse lets a disruption budget forbid evictions of r's pods for a while.
-func (w *World) Refuse(r rollout.Revision, d time.Duration) {
+func Refuse(w *World, r rollout.Revision, d time.Duration) {
 	w.Refused = maps.Clone(w.Refused)
 	if w.Refused == nil {
 		w.Refused = map[rollout.Revision]time.Time{}
@@ -39,8 +39,8 @@ func (w *World) Refuse(r rollout.Revision, d time.Duration) {
 	w.Refused[r] = w.Now.Add(d)
 }
 
-// restart is what a restart that is due would observe.
-func (w World) restart(s *rollout.Snapshot) *rollout.Restart {
+// restart is what a restart that is due would observe of w.
+func restart(w World, s *rollout.Snapshot) *rollout.Restart {
 	if !s.RestartDue() || len(s.Problems) > 0 {
 		return nil
 	}

@@ -95,7 +95,7 @@ func (w World) Snapshot() rollout.Snapshot {
 	slices.Sort(s.Strays)
 	s.StepRun = named(w, w.Status.StepRun)
 	s.Background = named(w, w.Status.Background)
-	s.Restart = w.restart(&s)
+	s.Restart = restart(w, &s)
 	return s
 }
 
