@@ -28,6 +28,10 @@ type SluiceStatus struct {
 	// hold says which metric holds and why.
 	// +optional
 	Hold string `json:"hold,omitempty"`
+	// holding are the AnalysisRuns that hold the revision now. Of each hold an
+	// event tells once.
+	// +optional
+	Holding []string `json:"holding,omitempty"`
 	// step is the step index that the controller wrote last. A different
 	// currentStepIndex was written by somebody else.
 	// +optional
@@ -70,7 +74,9 @@ type SkippedStep struct {
 	// what was skipped, such as the name of the run or "pause".
 	// +optional
 	What string `json:"what,omitempty"`
-	// by is who did it, as far as that is known.
+	// by is the field manager that the API server recorded for it: the program,
+	// such as kubectl-argo-rollouts or argocd-server, not the person. It is left
+	// out when nothing was recorded, as for a pause that was cleared.
 	// +optional
 	By string `json:"by,omitempty"`
 	// at is when it was seen.

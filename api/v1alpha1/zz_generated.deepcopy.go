@@ -2814,6 +2814,11 @@ func (in *SluiceStatus) DeepCopyInto(out *SluiceStatus) {
 		in, out := &in.HoldingSince, &out.HoldingSince
 		*out = (*in).DeepCopy()
 	}
+	if in.Holding != nil {
+		in, out := &in.Holding, &out.Holding
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.Step != nil {
 		in, out := &in.Step, &out.Step
 		*out = new(int32)

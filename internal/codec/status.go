@@ -7,6 +7,7 @@
 package codec
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -63,6 +64,7 @@ func fromSluice(st *rollout.Status, in *v1alpha1.SluiceStatus) {
 		return
 	}
 	st.Attempt, st.Reason, st.Hold, st.Waived = in.Attempt, in.AbortReason, in.Hold, int(in.Waived)
+	st.Holding = slices.Clone(in.Holding)
 	if in.Step != nil {
 		own := int(*in.Step)
 		st.OwnStep = &own
@@ -141,7 +143,7 @@ func weights(ro *v1alpha1.Rollout, st rollout.Status, snap *rollout.Snapshot) *v
 const maxStoredMessage = 1024
 
 func toSluice(was *v1alpha1.SluiceStatus, st rollout.Status, now time.Time) *v1alpha1.SluiceStatus {
-	out := &v1alpha1.SluiceStatus{Attempt: st.Attempt, AbortReason: st.Reason, Hold: clip(st.Hold), Waived: int32(st.Waived)}
+	out := &v1alpha1.SluiceStatus{Attempt: st.Attempt, AbortReason: st.Reason, Hold: clip(st.Hold), Holding: st.Holding, Waived: int32(st.Waived)}
 	if st.Hold != "" {
 		out.HoldingSince = toTime(now)
 		if was != nil && was.HoldingSince != nil {

@@ -40,6 +40,7 @@ func clone(st Status) Status {
 	st.Pauses = slices.Clone(st.Pauses)
 	st.Skipped = slices.Clone(st.Skipped)
 	st.Conditions = slices.Clone(st.Conditions)
+	st.Holding = slices.Clone(st.Holding)
 	st.StepRun = copied(st.StepRun)
 	st.Background = copied(st.Background)
 	st.Weights = copied(st.Weights)
@@ -58,7 +59,7 @@ func copied[T any](p *T) *T {
 
 // stage does what the state of the rollout calls for.
 func stage(s *Snapshot, p *Plan) {
-	p.Status.Hold = ""
+	p.Status.Hold, p.Status.Holding = "", nil
 	switch st := &p.Status; {
 	case st.Stable == "":
 		start(s, p)

@@ -37,6 +37,15 @@ func TestClimb(t *testing.T) {
 			in:   midway(spec, 0, 10),
 			want: gist{Step: 1, Pods: podMap{v1: 4, v2: 1}, Start: []string{"web-v2-2-1"}, Says: "Progressing: waiting for analysis to complete"},
 		},
+		"an analysis waits for the number that it is named after": {
+			why:  "An analysis may be the first step: its ReplicaSet is only being made.",
+			in:   midway(routed(4, judge()), 0, 0, func(s *rollout.Snapshot) { delete(s.Pools, v2) }),
+			want: gist{Pods: podMap{v1: 4, v2: 0}, Says: "Progressing: waiting for all steps to complete"},
+		},
+		"an analysis that is the first step needs no pod": {
+			in:   midway(routed(4, judge()), 0, 0),
+			want: gist{Pods: podMap{v1: 4, v2: 0}, Start: []string{"web-v2-2-0"}, Says: "Progressing: waiting for analysis to complete"},
+		},
 		"an analysis decides before the next step": {
 			why:  "Acceptance 11.",
 			in:   midway(spec, 1, 10, stepRun(rollout.RunRunning, running)),

@@ -17,6 +17,7 @@ const (
 	ReasonPaused    = "RolloutPaused"
 	ReasonResumed   = "RolloutResumed"
 	ReasonRetry     = "RolloutRetry"
+	ReasonHold      = "AnalysisHold"
 	ReasonSkipped   = "SkipSteps"
 	ReasonInvalid   = "InvalidSpec"
 	ReasonTimedOut  = "ProgressDeadlineExceeded"

@@ -91,7 +91,7 @@ func seen(run *Run, ref *RunRef) *Run {
 
 // observeHold copies what the runs say into the status, pauses a rollout whose
 // gate is inconclusive or has held for too long, and lifts the pause of a hold
-// that is over.
+// that is over. People are told once of each hold.
 func observeHold(s *Snapshot, p *Plan) {
 	st := &p.Status
 	held := false
@@ -104,6 +104,10 @@ func observeHold(s *Snapshot, p *Plan) {
 			continue
 		}
 		st.Hold = g.run.Hold
+		st.Holding = append(st.Holding, g.run.Name)
+		if !slices.Contains(s.Status.Holding, g.run.Name) {
+			p.warn(ReasonHold, "The rollout waits: "+g.run.Hold)
+		}
 		if s.Now.Before(g.run.HoldUntil) {
 			p.Wake(g.run.HoldUntil)
 			continue
@@ -236,8 +240,12 @@ func startBackground(s *Snapshot, p *Plan) {
 // guardable reports whether the canary has traffic that can be measured.
 func guardable(s *Snapshot, p *Plan) bool {
 	st := &p.Status
-	return heldWeight(s, p) > 0 && (!s.Spec.Routed || s.canaryIs(st.Current)) && s.Pools[st.Current].Available > 0
+	return numbered(s, st) && heldWeight(s, p) > 0 && (!s.Spec.Routed || s.canaryIs(st.Current)) && s.Pools[st.Current].Available > 0
 }
+
+// numbered reports whether the number is known that a run is named after: its
+// ReplicaSet was seen and has one.
+func numbered(s *Snapshot, st *Status) bool { return s.Pools[st.Current].Number > 0 }
 
 func hasPause(st *Status, reason string) bool {
 	return slices.ContainsFunc(st.Pauses, func(x Pause) bool { return x.Reason == reason })

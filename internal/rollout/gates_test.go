@@ -115,11 +115,25 @@ func TestGates(t *testing.T) {
 			in:  midway(spec, 1, 10, stepRun(rollout.RunRunning, holds(time.Minute))),
 			want: gist{
 				Step: 1, Pods: podMap{v1: 4, v2: 1}, Wake: time.Minute,
+				Says: "Progressing: metric \"error-rate\" is in the band", Events: []string{rollout.ReasonHold},
+			},
+		},
+		"a hold that people were told of is not told again": {
+			in: midway(spec, 1, 10, stepRun(rollout.RunRunning, holds(time.Minute)), toldOf("web-v2-2-1")),
+			want: gist{
+				Step: 1, Pods: podMap{v1: 4, v2: 1}, Wake: time.Minute,
 				Says: "Progressing: metric \"error-rate\" is in the band",
 			},
 		},
+		"a second run that holds is told of too": {
+			in: midway(spec, 1, 10, stepRun(rollout.RunRunning, holds(time.Minute)), guard(rollout.RunRunning, holds(2*time.Minute)), toldOf("web-v2-2")),
+			want: gist{
+				Step: 1, Pods: podMap{v1: 4, v2: 1}, Wake: time.Minute,
+				Says: "Progressing: metric \"error-rate\" is in the band", Events: []string{rollout.ReasonHold},
+			},
+		},
 		"a hold that lasts too long pauses": {
-			in: midway(spec, 1, 10, stepRun(rollout.RunRunning, holds(time.Minute)), later(time.Minute)),
+			in: midway(spec, 1, 10, stepRun(rollout.RunRunning, holds(time.Minute)), toldOf("web-v2-2-1"), later(time.Minute)),
 			want: gist{
 				Step: 1, Pods: podMap{v1: 4, v2: 1}, Pauses: []string{rollout.PauseHold},
 				Says: "Paused: AnalysisHold", Events: []string{rollout.ReasonPaused},
@@ -251,4 +265,8 @@ func TestDeadline(t *testing.T) {
 			},
 		},
 	})
+}
+
+func toldOf(runs ...string) change {
+	return func(s *rollout.Snapshot) { s.Status.Holding = runs }
 }

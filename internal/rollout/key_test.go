@@ -50,6 +50,7 @@ func key(b []byte, w *sim.World) []byte {
 	flag(st.Paused)
 	flag(st.Verdict == nil)
 	num(int64(st.Waived))
+	num(int64(len(st.Holding)))
 	for _, x := range st.Pauses {
 		str(x.Reason)
 		left(x.Start.Add(pauseLength))

@@ -176,11 +176,14 @@ type Status struct {
 	Background, StepRun *RunRef
 
 	// Weights is the split that was observed last.
-	Weights    *Weights
-	Counts     Counts
-	Phase      Phase
-	Message    string
+	Weights *Weights
+	Counts  Counts
+	Phase   Phase
+	Message string
+	// Hold says why nothing moves. Holding are the analysis runs that hold the
+	// rollout, of which people have been told.
 	Hold       string
+	Holding    []string
 	Conditions []Condition
 }
 

@@ -77,7 +77,7 @@ func passed(s *Snapshot, p *Plan) bool {
 		return false
 	}
 	weight := weightAt(s.Spec, st.Step)
-	if !reachedForAnalysis(s, p, weight) {
+	if !numbered(s, st) || !reachedForAnalysis(s, p, weight) {
 		return false
 	}
 	begin(s, p, &st.StepRun, RunKindStep)

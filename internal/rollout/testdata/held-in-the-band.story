@@ -10,6 +10,7 @@
 09:02:10 step 2/10 weights 90/10 pods v1=4/4 v2=1/1 services v1/v2 Progressing: waiting for analysis to complete
 09:03:10 - web-v2-2-2 holds: 2 % errors
 09:03:10 step 2/10 weights 90/10 pods v1=4/4 v2=1/1 services v1/v2 Progressing: metric error-rate is between its two conditions
+         > The rollout waits: metric error-rate is between its two conditions
 09:33:10 step 2/10 weights 90/10 pods v1=4/4 v2=1/1 services v1/v2 Paused: AnalysisHold
          > Rollout is paused (AnalysisHold)
 09:42:10 - web-v2-2-2 passes
