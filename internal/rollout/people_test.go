@@ -35,6 +35,16 @@ func TestPeople(t *testing.T) {
 				Says: "Degraded: InvalidSpec: AnalysisTemplate shop/errors: not found", Events: []string{rollout.ReasonAborted},
 			},
 		},
+		"a person's abort stays theirs though there is a latch": {
+			in: midway(spec, 2, 0, pool(v2, pods(1, 2)), func(s *rollout.Snapshot) {
+				s.Status.Abort = true
+				s.Router.Aborted, s.Router.AbortedAttempt = v2, 1
+			}),
+			want: gist{
+				Pods: podMap{v1: 4}, Services: rollout.Services{Canary: v1}, Shed: []string{"v2 in 30s"}, Wake: 30 * time.Second,
+				Says: "Degraded: RolloutAborted: Rollout aborted update to revision 2", Events: []string{rollout.ReasonAborted},
+			},
+		},
 		"an abort wins over promote --full": {
 			why: "Semantics 28.",
 			in:  midway(spec, 2, 10, func(s *rollout.Snapshot) { s.Status.Abort, s.Status.PromoteFull = true, true }),
@@ -58,7 +68,21 @@ func TestPeople(t *testing.T) {
 			want: gist{
 				Pods: podMap{v1: 4}, Services: rollout.Services{Canary: v1},
 				Shed: []string{"v2 in 30s"}, Wake: 30 * time.Second,
-				Says: "Degraded: RolloutAborted: Rollout aborted update to revision 2", Events: []string{rollout.ReasonAborted},
+				Says: "Degraded: RolloutAborted: Rollout aborted update to revision 2: why is not known, because only the router's object " +
+					"could be written at the time; the log and the events of that time tell",
+				Events: []string{rollout.ReasonAborted},
+			},
+		},
+		"an abort that the router knows of keeps the verdict that led to it": {
+			why: "The verdict is on the board, or in its run; the latch only says that there was one.",
+			in: midway(spec, 1, 0, pool(v2, pods(1, 2)), stepRun(rollout.RunRunning, rollout.Run{Phase: rollout.RunRunning}), func(s *rollout.Snapshot) {
+				s.Router.Aborted, s.Router.AbortedAttempt = v2, 1
+				s.Verdict = &rollout.Verdict{Run: s.Status.StepRun.Name, Metric: "errors", Message: bad, Value: "0.08"}
+			}),
+			want: gist{
+				Pods: podMap{v1: 4}, Services: rollout.Services{Canary: v1}, Stop: []string{"web-v2-2-1: the rollout was aborted"},
+				Shed: []string{"v2 in 30s"}, Wake: 30 * time.Second,
+				Says: "Degraded: RolloutAborted: Rollout aborted update to revision 2: " + bad + "; last value 0.08", Events: []string{rollout.ReasonAborted},
 			},
 		},
 		"an abort that only the router knows says why, when the gate can": {

@@ -33,15 +33,17 @@ func renew(s *Snapshot, p *Plan) {
 	resumed(s, p)
 }
 
-// lapse takes in what ends an attempt or starts the next one.
+// lapse takes in what ends an attempt or starts the next one. A verdict comes
+// before the latch that it left: the latch says that, not why.
 func lapse(s *Snapshot, p *Plan) {
-	latched(s, p)
 	retry(s, p)
+	if !p.Status.Abort {
+		fallen(s, p)
+	}
+	latched(s, p)
 	if p.Status.Abort {
 		stampAbort(s, p)
-		return
 	}
-	fallen(s, p)
 }
 
 // adopt finds the stable revision when the status knows nothing: what the
@@ -137,18 +139,17 @@ func resteps(s *Snapshot, p *Plan) {
 	p.event(ReasonUpdated, "Rollout starts its steps over: they changed")
 }
 
-// latched reads an abort that could be written to the router's object only. Why
-// it was is what the gate says, if it can.
+// reasonLatch is the reason of an abort that nothing but the latch tells of.
+const reasonLatch = "AbortLatch"
+
+// latched reads an abort that could be written to the router's object only.
 func latched(s *Snapshot, p *Plan) {
 	st := &p.Status
-	if s.Router == nil || s.Router.Aborted == "" {
+	if s.Router == nil || s.Router.Aborted == "" || st.Abort {
 		return
 	}
-	if s.Router.Aborted != st.Current || s.Router.AbortedAttempt != st.Attempt || !st.AbortedAt.IsZero() || st.Current == st.Stable {
-		return
-	}
-	if fallen(s, p); !st.Abort {
-		st.Abort, st.Reason = true, "AbortLatch"
+	if s.Router.Aborted == st.Current && s.Router.AbortedAttempt == st.Attempt && st.AbortedAt.IsZero() && st.Current != st.Stable {
+		st.Abort, st.Reason = true, reasonLatch
 	}
 }
 
@@ -172,11 +173,14 @@ func stampAbort(s *Snapshot, p *Plan) {
 	if !st.AbortedAt.IsZero() {
 		return
 	}
-	reason := st.Reason
-	if reason == "" {
+	reason, message := st.Reason, ""
+	switch reason {
+	case "":
 		reason = "User"
+	case reasonLatch:
+		message = "why is not known, because only the router's object could be written at the time; the log and the events of that time tell"
 	}
-	abort(s, p, reason, "")
+	abort(s, p, reason, message)
 	p.warn(ReasonAborted, abortMessage(s, st))
 }
 
