@@ -187,8 +187,8 @@ func promote(p *Plan) {
 	p.note("promoted: every step is done and the canary has all traffic")
 }
 
-// invalid holds everything as it is, but for an abort, which is obeyed, and
-// for a stable revision that is too small.
+// invalid holds everything as it is, but for an abort, which is obeyed, for
+// traffic that nobody may receive, and for a stable revision that is too small.
 func invalid(s *Snapshot, p *Plan) {
 	st := &p.Status
 	if st.Stable == "" {
@@ -204,10 +204,23 @@ func invalid(s *Snapshot, p *Plan) {
 			retreatTraffic(s, p)
 		}
 	}
+	rescue(s, p)
 	if s.Spec.Routed && s.Pools[st.Stable].Desired < s.Spec.Replicas && (st.Abort || !s.Spec.DynamicStable) {
 		p.Replicas[st.Stable] = s.Spec.Replicas
 	}
 	p.Wake(s.Now.Add(invalidRetry))
+}
+
+// rescue takes back the share of a canary Service that is gone, or that selects
+// no revision: users get errors for it, and nobody knows until when.
+func rescue(s *Snapshot, p *Plan) {
+	st := &p.Status
+	if p.Weights != nil || s.Router == nil || !s.Spec.CanaryService || s.Services.Canary != "" || s.Services.Stable != st.Stable {
+		return
+	}
+	if spare := s.Spec.MaxWeight - carries(s, st.Stable); s.Router.Weights.Canary > spare {
+		split(s, p, spare)
+	}
 }
 
 // invalidRetry is how soon a spec that could not be followed is looked at

@@ -97,6 +97,36 @@ func TestClimb(t *testing.T) {
 			in:   midway(routed(4, weight(75), weight(25)), 1, 75),
 			want: gist{Step: 1, Pods: podMap{v1: 4, v2: 3}, Weights: "75/25", Says: "Progressing: waiting for all steps to complete"},
 		},
+		"the share of a canary Service that is gone goes back to stable": {
+			why: "Users get errors for it, and nobody knows until when.",
+			in: midway(spec, 2, 10, func(s *rollout.Snapshot) {
+				s.Services.Canary, s.Problems = "", []string{"Service shop/web-canary not found"}
+			}),
+			want: gist{
+				Step: 2, Pods: podMap{}, Weights: "100/0", Wake: 20 * time.Second,
+				Says: "Degraded: InvalidSpec: Service shop/web-canary not found",
+			},
+		},
+		"the share of a canary Service that is gone stays when stable's is gone too": {
+			why: "It would be the same errors in another place.",
+			in: midway(spec, 2, 10, func(s *rollout.Snapshot) {
+				s.Services, s.Problems = rollout.Services{}, []string{"Service shop/web-stable not found"}
+			}),
+			want: gist{Step: 2, Pods: podMap{}, Wake: 20 * time.Second, Says: "Degraded: InvalidSpec: Service shop/web-stable not found"},
+		},
+		"a spec that cannot be followed leaves a canary that is served alone": {
+			in:   midway(spec, 2, 10, func(s *rollout.Snapshot) { s.Problems = []string{"AnalysisTemplate \"errors\" not found"} }),
+			want: gist{Step: 2, Pods: podMap{}, Wake: 20 * time.Second, Says: "Degraded: InvalidSpec: AnalysisTemplate \"errors\" not found"},
+		},
+		"a small stable takes what it can carry of a canary Service that is gone": {
+			in: midway(with(spec, func(s *rollout.Spec) { s.DynamicStable = true }), 2, 50, pool(v1, pods(3, 1)), func(s *rollout.Snapshot) {
+				s.Services.Canary, s.Problems = "", []string{"Service shop/web-canary not found"}
+			}),
+			want: gist{
+				Step: 2, Pods: podMap{}, Weights: "75/25", Wake: 20 * time.Second,
+				Says: "Degraded: InvalidSpec: Service shop/web-canary not found",
+			},
+		},
 		"a manual pause stops the steps": {
 			in:   midway(spec, 0, 10, func(s *rollout.Snapshot) { s.Spec.Paused = true }),
 			want: gist{Pods: podMap{v1: 4, v2: 1}, Says: "Paused: manually paused"},
