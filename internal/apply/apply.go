@@ -52,7 +52,7 @@ func (a *Applier) Apply(ctx context.Context, w *observe.World, plan *rollout.Pla
 	keep(runs{a}.prune(ctx, w, plan))
 	keep(annotate(ctx, a, w, plan))
 	keep(evictions{a}.start(ctx, w, plan))
-	a.announce(w, plan)
+	announce(a, w, plan)
 	return errors.Join(errs...)
 }
 

@@ -90,6 +90,9 @@ func (a *Applier) Recommit(ctx context.Context, w *observe.World, plan *rollout.
 		return false, nil
 	}
 	before := w.Rollout
+	// What was decided is decided on the generation that was observed. A spec
+	// that came meanwhile is still to be looked at, and must not count as seen.
+	live.Generation = before.Generation
 	w.Rollout = live
 	if err := a.Commit(ctx, w, plan); err != nil {
 		w.Rollout = before
@@ -106,7 +109,7 @@ func attempt(ro *v1alpha1.Rollout) int32 {
 }
 
 // announce sends the plan's events.
-func (a *Applier) announce(w *observe.World, plan *rollout.Plan) {
+func announce(a *Applier, w *observe.World, plan *rollout.Plan) {
 	for _, e := range plan.Events {
 		kind := corev1.EventTypeNormal
 		if e.Warning {
@@ -116,9 +119,15 @@ func (a *Applier) announce(w *observe.World, plan *rollout.Plan) {
 	}
 }
 
+// Complain tells the people who look at the Rollout what could not be written:
+// its status may be what could not.
+func (a *Applier) Complain(w *observe.World, err error) {
+	a.event(w, corev1.EventTypeWarning, v1alpha1.EventReconciliationError, err.Error())
+}
+
 // event sends one event about the Rollout.
 func (a *Applier) event(w *observe.World, kind, reason, message string) {
 	if a.Events != nil {
-		a.Events.Eventf(w.Rollout, nil, kind, reason, reason, "%s", message)
+		a.Events.Eventf(w.Rollout, nil, kind, reason, reason, "%s", codec.Clip(message))
 	}
 }

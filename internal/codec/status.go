@@ -143,7 +143,7 @@ func weights(ro *v1alpha1.Rollout, st rollout.Status, snap *rollout.Snapshot) *v
 const maxStoredMessage = 1024
 
 func toSluice(was *v1alpha1.SluiceStatus, st rollout.Status, now time.Time) *v1alpha1.SluiceStatus {
-	out := &v1alpha1.SluiceStatus{Attempt: st.Attempt, AbortReason: st.Reason, Hold: clip(st.Hold), Holding: st.Holding, Waived: int32(st.Waived)}
+	out := &v1alpha1.SluiceStatus{Attempt: st.Attempt, AbortReason: st.Reason, Hold: Clip(st.Hold), Holding: st.Holding, Waived: int32(st.Waived)}
 	if st.Hold != "" {
 		out.HoldingSince = toTime(now)
 		if was != nil && was.HoldingSince != nil {
@@ -158,7 +158,7 @@ func toSluice(was *v1alpha1.SluiceStatus, st rollout.Status, now time.Time) *v1a
 	}
 	if v := st.Verdict; v != nil {
 		out.Verdict = &v1alpha1.AnalysisVerdict{
-			Run: v.Run, Metric: v.Metric, Message: clip(v.Message), Value: clip(v.Value),
+			Run: v.Run, Metric: v.Metric, Message: Clip(v.Message), Value: Clip(v.Value),
 			Failed: v.Failed, Limit: v.Limit, At: toTime(v.At),
 		}
 	}
@@ -189,7 +189,7 @@ func toRun(in *rollout.RunRef) *v1alpha1.RolloutAnalysisRunStatus {
 	if in == nil {
 		return nil
 	}
-	return &v1alpha1.RolloutAnalysisRunStatus{Name: in.Name, Status: v1alpha1.AnalysisPhase(in.Phase), Message: clip(in.Message)}
+	return &v1alpha1.RolloutAnalysisRunStatus{Name: in.Name, Status: v1alpha1.AnalysisPhase(in.Phase), Message: Clip(in.Message)}
 }
 
 func fromTime(t *metav1.Time) time.Time {
@@ -206,8 +206,9 @@ func toTime(t time.Time) *metav1.Time {
 	return new(metav1.NewTime(t))
 }
 
-// clip bounds a message without cutting a character in two.
-func clip(s string) string {
+// Clip bounds a message, for the status or an event, without cutting a
+// character in two. The API server refuses an event that is longer.
+func Clip(s string) string {
 	if len(s) <= maxStoredMessage {
 		return s
 	}

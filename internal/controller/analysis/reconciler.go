@@ -129,7 +129,9 @@ func (r *Reconciler) pass(ctx context.Context, s *session, run *v1alpha1.Analysi
 			r.sessions.end(s.name)
 			return reconcile.Result{}, nil
 		case !apierrors.IsConflict(err):
-			return reconcile.Result{}, fmt.Errorf("store the status of AnalysisRun %s: %w", s.name, err)
+			err = fmt.Errorf("store the status of AnalysisRun %s; measuring goes on, and a verdict is acted on all the same: %w", s.name, err)
+			complain(r.Recorder, run, err)
+			return reconcile.Result{}, err
 		}
 		if run, err = r.again(ctx, s); run == nil {
 			return reconcile.Result{}, err

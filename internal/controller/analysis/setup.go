@@ -22,6 +22,13 @@ import (
 // urgent is the priority of a run that has failed.
 const urgent = 100
 
+// A pass that failed is tried again, soon at first. No watch tells when what
+// refused a write is gone, so the last wait must not be long.
+const (
+	firstRetry = 5 * time.Millisecond
+	lastRetry  = 20 * time.Second
+)
+
 // Setup adds the controller to mgr, with threads passes at once. No pass waits
 // for a provider, so few are enough. It must not be given a reconciliation
 // time-out, which would end the measurements that a pass starts.
@@ -30,7 +37,10 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, threads int) error {
 		Named("analysis").
 		For(&v1alpha1.AnalysisRun{}).
 		WatchesRawSource(r.answers()).
-		WithOptions(controller.Options{MaxConcurrentReconciles: threads}).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: threads,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
+		}).
 		Build(r)
 	if err != nil {
 		return fmt.Errorf("set up the analysis controller: %w", err)

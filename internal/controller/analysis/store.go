@@ -5,16 +5,19 @@ package analysis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"sluice.dev/sluice/api/v1alpha1"
 	judge "sluice.dev/sluice/internal/analysis"
+	"sluice.dev/sluice/internal/codec"
 )
 
 // store writes the status of run after next, if it differs, on condition that
@@ -114,5 +117,16 @@ func event(recorder events.EventRecorder, run *v1alpha1.AnalysisRun, prefix stri
 		kind = corev1.EventTypeWarning
 	}
 	reason := prefix + string(phase)
-	recorder.Eventf(run, nil, kind, reason, reason, "%s", note)
+	recorder.Eventf(run, nil, kind, reason, reason, "%s", codec.Clip(note))
+}
+
+// complain tells the people who look at run why its status does not change,
+// unless it is for an API server that does not answer at all.
+func complain(recorder events.EventRecorder, run *v1alpha1.AnalysisRun, err error) {
+	answer := apierrors.APIStatus(nil)
+	if recorder == nil || !errors.As(err, &answer) {
+		return
+	}
+	const reason = v1alpha1.EventReconciliationError
+	recorder.Eventf(run, nil, corev1.EventTypeWarning, reason, reason, "%s", codec.Clip(err.Error()))
 }

@@ -7,6 +7,7 @@ package rollout
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -69,16 +70,31 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		moved = func() { leave(); r.Board.Yield(ctx) }
 	}
 	if done, err := r.commit(ctx, w, &plan); done {
-		return reconcile.Result{}, err
+		return reconcile.Result{}, r.refused(w, &plan, err)
 	}
 	if v := w.Snapshot.Verdict; v != nil {
 		r.Board.Clear(ro.UID, v.Run)
 	}
 	if err := r.Applier.Apply(ctx, w, &plan, moved); err != nil {
-		return reconcile.Result{}, fmt.Errorf("apply: %w", err)
+		return reconcile.Result{}, r.refused(w, &plan, fmt.Errorf("apply: %w", err))
 	}
 	return wake(w.Snapshot.Now, plan.WakeAt), nil
 }
+
+// refused passes on what kept a pass from its end, and tells people who look
+// at the Rollout: its status cannot. Of an API server that does not answer at
+// all nobody needs an event for each Rollout, but for an abort.
+func (r *Reconciler) refused(w *observe.World, plan *decision.Plan, err error) error {
+	answer := apierrors.APIStatus(nil)
+	if err != nil && (errors.As(err, &answer) || aborting(plan)) {
+		r.Applier.Complain(w, err)
+	}
+	return err
+}
+
+// commitPatience is how long an abort waits for its status to be stored: an
+// admission webhook that hangs may take half a minute.
+const commitPatience = 2 * time.Second
 
 // aborting reports whether plan takes traffic away from an aborted revision.
 func aborting(plan *decision.Plan) bool { return plan.Status.Abort && plan.Weights != nil }
@@ -86,18 +102,19 @@ func aborting(plan *decision.Plan) bool { return plan.Status.Abort && plan.Weigh
 // commit stores the status, and reports whether the pass ends here. An abort
 // does not take no for an answer: see design decision 4 in docs/adr.
 func (r *Reconciler) commit(ctx context.Context, w *observe.World, plan *decision.Plan) (done bool, err error) {
-	err = r.Applier.Commit(ctx, w, plan)
-	if err == nil {
-		return false, nil
-	}
 	if !aborting(plan) {
-		if apierrors.IsConflict(err) {
+		if err = r.Applier.Commit(ctx, w, plan); apierrors.IsConflict(err) {
 			return true, nil // the newer version is in the queue already
 		}
-		return true, err
+		return err != nil, err
+	}
+	short, cancel := context.WithTimeout(ctx, commitPatience)
+	defer cancel()
+	if err = r.Applier.Commit(short, w, plan); err == nil {
+		return false, nil
 	}
 	if apierrors.IsConflict(err) {
-		same, again := r.Applier.Recommit(ctx, w, plan)
+		same, again := r.Applier.Recommit(short, w, plan)
 		switch {
 		case again == nil && same:
 			return false, nil
@@ -108,9 +125,9 @@ func (r *Reconciler) commit(ctx context.Context, w *observe.World, plan *decisio
 	}
 	latch := &traffic.Latch{Revision: string(plan.Status.Current), Attempt: plan.Status.Attempt}
 	if moved := r.Applier.Traffic(ctx, w, plan, latch); moved != nil {
-		return true, fmt.Errorf("abort: neither the status (%w) nor the traffic could be written: %w", err, moved)
+		return true, fmt.Errorf("abort of revision %s: neither the traffic nor the status could be written, and both are tried again: %w; %w", plan.Status.Current, moved, err)
 	}
-	return true, fmt.Errorf("abort: traffic is back on the stable revision, but the status could not be written: %w", err)
+	return true, fmt.Errorf("abort of revision %s: the traffic is back on the stable revision, but the status could not be written; it is tried again: %w", plan.Status.Current, err)
 }
 
 // release gives the Services of a Rollout that is gone back to their owner.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -27,6 +28,13 @@ import (
 	"sluice.dev/sluice/internal/observe"
 )
 
+// A pass that failed is tried again, soon at first. No watch tells when what
+// refused a write is gone, so the last wait is what a rollout stands still for.
+const (
+	firstRetry = 5 * time.Millisecond
+	lastRetry  = 20 * time.Second
+)
+
 // Setup adds the controller to mgr, with threads passes at once. The indexes
 // of package observe must be in mgr's cache.
 func (r *Reconciler) Setup(mgr ctrl.Manager, threads int, clusterScope bool) error {
@@ -38,7 +46,10 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, threads int, clusterScope bool) err
 		Watches(&corev1.Service{}, r.byIndex(observe.IndexService, serviceKey)).
 		Watches(&v1alpha1.AnalysisTemplate{}, r.byIndex(observe.IndexTemplate, client.Object.GetName)).
 		WatchesRawSource(r.verdicts()).
-		WithOptions(controller.Options{MaxConcurrentReconciles: threads})
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: threads,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
+		})
 	if clusterScope {
 		bld = bld.Watches(&v1alpha1.ClusterAnalysisTemplate{}, r.byIndex(observe.IndexTemplate, clusterKey))
 	}
