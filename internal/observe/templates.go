@@ -20,7 +20,7 @@ const Background = -1
 // half-way.
 func (o *Observer) templates(ctx context.Context, w *World) error {
 	canary := w.Rollout.Spec.Strategy.Canary
-	if canary == nil || !w.releasing() || w.Snapshot.Status.Stable == "" && len(w.ReplicaSets) == 0 {
+	if canary == nil || !w.releasing() || w.initial() {
 		return nil
 	}
 	w.Analyses = map[int]*v1alpha1.AnalysisRunSpec{}

@@ -105,3 +105,18 @@ func (w *World) releasing() bool {
 	s := &w.Snapshot
 	return s.Status.Stable == "" || s.Spec.Revision != s.Status.Stable || s.Status.Current != s.Status.Stable
 }
+
+// initial reports whether the rollout brings up its first revision, which
+// nothing judges: it has begun to, or there is nothing to adopt.
+func (w *World) initial() bool {
+	st := &w.Snapshot.Status
+	if st.Stable != "" {
+		return false
+	}
+	for _, pool := range w.Snapshot.Pools {
+		if st.Current == "" && (pool.Desired > 0 || pool.Total > 0) {
+			return false
+		}
+	}
+	return true
+}

@@ -133,28 +133,26 @@ func TestSomethingIsMissing(t *testing.T) {
 			sh.silent()
 		})
 	}
-	for name, what := range map[string][2]string{
-		"the VirtualService, in the middle of it": {"VirtualService", "routes"},
-		"the canary Service, in the middle of it": {"Service", "canary"},
-		"the template, in the middle of it":       {"AnalysisTemplate", "gate"},
+	// weights are those that people get meanwhile; "" when nobody can know.
+	for name, what := range map[string]struct{ kind, name, weights string }{
+		"the VirtualService, in the middle of it": {"VirtualService", "routes", ""},
+		"the canary Service, in the middle of it": {"Service", "canary", "100/0"},
+		"the stable Service, in the middle of it": {"Service", "stable", "80/20"},
+		"the template, in the middle of it":       {"AnalysisTemplate", "gate", "80/20"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			sh := s.open(t, "{duration: 1}", "{}")
 			sh.release(2, 0)
 			sh.says("Paused: CanaryPauseStep")
-			sh.remove(what[0], what[1])
-			t.Log(sh.says("Degraded: InvalidSpec:", what[0], what[1]))
-			doc := document(what[0], what[1])
-			if what[0] == "VirtualService" { // as Git has it
-				sh.put(doc)
-			} else {
-				if got := sh.split(); got != "80/20" {
-					t.Errorf("the weights are %s meanwhile, want 80/20", got)
-				}
-				sh.put(doc)
+			sh.remove(what.kind, what.name)
+			t.Log(sh.says("Degraded: InvalidSpec:", what.kind, what.name))
+			if what.weights != "" {
+				sh.Eventually("the weights are safe", func() error { return is(sh.split(), what.weights) })
 			}
+			sh.put(document(what.kind, what.name)) // as Git has it
 			sh.says("Paused: CanaryPauseStep")
+			sh.Eventually("the weights are those of the step", func() error { return is(sh.split(), "80/20") })
 			for range 2 { // two pauses without end
 				sh.Eventually("it pauses", func() error {
 					ro := sh.Rollout(sh.ns, "checkout")
@@ -168,6 +166,13 @@ func TestSomethingIsMissing(t *testing.T) {
 			sh.ends()
 		})
 	}
+}
+
+func is(got, want string) error {
+	if got != want {
+		return fmt.Errorf("it is %s, want %s", got, want)
+	}
+	return nil
 }
 
 // A failure is an answer of the provider that is none.
