@@ -23,20 +23,16 @@ import (
 
 // Apply carries out everything of plan but its status. The traffic goes first,
 // because users wait for it; the order does not matter for safety. An object
-// that changed meanwhile is left alone: its watch brings the next pass. moved,
-// if there is one, is called when the traffic is as it is to be, and may wait.
-func (a *Applier) Apply(ctx context.Context, w *observe.World, plan *rollout.Plan, moved func()) error {
+// that changed meanwhile is left alone: its watch brings the next pass.
+func (a *Applier) Apply(ctx context.Context, w *observe.World, plan *rollout.Plan) error {
 	var errs []error
 	keep := func(err error) {
-		if err != nil && !stale(err) {
+		if err != nil && !Stale(err) {
 			errs = append(errs, err)
 		}
 	}
 	shifted, err := a.shift(ctx, w, plan, nil)
 	keep(err)
-	if moved != nil {
-		moved()
-	}
 	if shifted {
 		announceWeights(a, w, plan)
 	}
@@ -56,8 +52,8 @@ func (a *Applier) Apply(ctx context.Context, w *observe.World, plan *rollout.Pla
 	return errors.Join(errs...)
 }
 
-// stale reports whether err says that the object is not what was observed.
-func stale(err error) bool { return apierrors.IsConflict(err) || errors.Is(err, errStale) }
+// Stale reports whether err says that the object is not what was observed.
+func Stale(err error) bool { return apierrors.IsConflict(err) || errors.Is(err, errStale) }
 
 // service points svc at revision. The first time it also takes it over.
 func (a *Applier) service(ctx context.Context, w *observe.World, svc *corev1.Service, revision rollout.Revision) error {

@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package apply carries out a rollout's Plan: first the status, as the fence,
-// then the rest. Every write carries the resourceVersion that was observed, so
-// that a decision made on a stale look changes nothing. It decides nothing.
+// then the rest; of an abort, first the traffic. Every write carries the
+// resourceVersion that was observed, so that a decision made on a stale look
+// changes nothing. It decides nothing.
 package apply
 
 import (

@@ -49,7 +49,7 @@ func (a *Applier) replicaSets(ctx context.Context, w *observe.World, plan *rollo
 		}
 	}
 	for i, err := range errs {
-		if err != nil && stale(err) {
+		if err != nil && Stale(err) {
 			errs[i] = nil
 		}
 	}

@@ -24,9 +24,11 @@ import (
 var errStale = errors.New("the object changed since it was read")
 
 // Traffic programs the plan's weights, and says so. latch, if any, is left on
-// the router's objects by the same write.
-func (a *Applier) Traffic(ctx context.Context, w *observe.World, plan *rollout.Plan, latch *traffic.Latch) error {
+// the router's objects by the same write. moved is called when that is over, and
+// may wait.
+func (a *Applier) Traffic(ctx context.Context, w *observe.World, plan *rollout.Plan, latch *traffic.Latch, moved func()) error {
 	shifted, err := a.shift(ctx, w, plan, latch)
+	moved()
 	if shifted {
 		announceWeights(a, w, plan)
 	}

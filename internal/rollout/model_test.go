@@ -223,12 +223,10 @@ func (m *model) passes(i int, s rollout.Snapshot, p rollout.Plan) {
 			m.fail(i, "I5: losing writes leads elsewhere: %s\nwhole plan: %s\n%s: %s", planLine(p), whole, x.what, end)
 		}
 	}
-	if w := n.Router; p.Status.Abort && !n.Status.Abort && w != nil && w.Weights.Canary > 0 {
+	if p.Status.Abort && !n.Status.Abort && p.Weights != nil {
 		x := n
-		router := *w
-		router.Weights, router.Aborted, router.AbortedAttempt = rollout.Weights{Stable: n.Spec.MaxWeight}, p.Status.Current, p.Status.Attempt
-		x.Router = &router
-		x.from, x.what = i, "pass, status refused: traffic moved and latched"
+		x.Latch(p)
+		x.from, x.what = i, "pass, cut off: traffic moved and latched"
 		m.add(x)
 		if end := m.end(i, x.World); end != whole {
 			m.fail(i, "I5: the latch leads elsewhere: %s\nwhole plan: %s", end, whole)

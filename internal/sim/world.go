@@ -310,12 +310,25 @@ func lastNumber(w *World) int64 {
 // accepts all.
 func (w *World) Apply(p rollout.Plan, keep func(Write) bool) {
 	writes := w.Writes(p)
+	latches := p.Status.Abort && !w.Status.Abort && p.Weights != nil
 	w.Commit(p)
 	for _, x := range writes {
-		if keep == nil || keep(x) {
+		switch {
+		case keep != nil && !keep(x):
+		case x.Kind == Route && latches:
+			latch(w, p)
+		default:
 			w.Do(p, x)
 		}
 	}
+}
+
+// Latch lets nothing of the abort p land but its traffic, which goes first.
+func (w *World) Latch(p rollout.Plan) { latch(w, p) }
+
+func latch(w *World, p rollout.Plan) {
+	route(w, p)
+	w.Router.Aborted, w.Router.AbortedAttempt = p.Status.Current, p.Status.Attempt
 }
 
 // Stored returns st as it is read back from the API.

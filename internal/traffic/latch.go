@@ -11,7 +11,7 @@ import (
 )
 
 // AnnotationAborted is the annotation, on the objects of a router, that an
-// abort leaves when it could not be recorded in the Rollout's status.
+// abort leaves with the weights, before it is recorded in the Rollout's status.
 const AnnotationAborted = v1alpha1.SluicePrefix + "aborted"
 
 // A Latch says which attempt was aborted.

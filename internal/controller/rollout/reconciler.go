@@ -22,7 +22,6 @@ import (
 	"sluice.dev/sluice/internal/apply"
 	"sluice.dev/sluice/internal/observe"
 	decision "sluice.dev/sluice/internal/rollout"
-	"sluice.dev/sluice/internal/traffic"
 	"sluice.dev/sluice/internal/verdict"
 )
 
@@ -63,71 +62,38 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	}
 	plan := decision.Decide(w.Snapshot)
 	r.log(ctx, w, &plan)
-	var moved func()
 	if aborting(&plan) {
-		leave := r.Board.Enter(ctx)
-		defer leave()
-		moved = func() { leave(); r.Board.Yield(ctx) }
+		err = r.abort(ctx, w, &plan)
+	} else if err = r.Applier.Commit(ctx, w, &plan); err == nil {
+		err = r.follow(ctx, w, &plan)
+	} else if apierrors.IsConflict(err) {
+		err = nil // the newer version is in the queue already
 	}
-	if done, err := r.commit(ctx, w, &plan); done {
+	if err != nil {
 		return reconcile.Result{}, r.refused(w, &plan, err)
 	}
-	if v := w.Snapshot.Verdict; v != nil {
-		r.Board.Clear(ro.UID, v.Run)
-	}
-	if err := r.Applier.Apply(ctx, w, &plan, moved); err != nil {
-		return reconcile.Result{}, r.refused(w, &plan, fmt.Errorf("apply: %w", err))
-	}
 	return wake(w.Snapshot.Now, plan.WakeAt), nil
+}
+
+// follow carries out a plan whose status is stored.
+func (r *Reconciler) follow(ctx context.Context, w *observe.World, plan *decision.Plan) error {
+	if v := w.Snapshot.Verdict; v != nil {
+		r.Board.Clear(w.Rollout.UID, v.Run)
+	}
+	if err := r.Applier.Apply(ctx, w, plan); err != nil {
+		return fmt.Errorf("apply: %w", err)
+	}
+	return nil
 }
 
 // refused passes on what kept a pass from its end, and tells people who look
 // at the Rollout: its status cannot. Of an API server that does not answer at
 // all nobody needs an event for each Rollout, but for an abort.
 func (r *Reconciler) refused(w *observe.World, plan *decision.Plan, err error) error {
-	answer := apierrors.APIStatus(nil)
-	if err != nil && (errors.As(err, &answer) || aborting(plan)) {
+	if answer := apierrors.APIStatus(nil); errors.As(err, &answer) || plan.Status.Abort {
 		r.Applier.Complain(w, err)
 	}
 	return err
-}
-
-// commitPatience is how long an abort waits for its status to be stored: an
-// admission webhook that hangs may take half a minute.
-const commitPatience = 2 * time.Second
-
-// aborting reports whether plan takes traffic away from an aborted revision.
-func aborting(plan *decision.Plan) bool { return plan.Status.Abort && plan.Weights != nil }
-
-// commit stores the status, and reports whether the pass ends here. An abort
-// does not take no for an answer: see design decision 4 in docs/adr.
-func (r *Reconciler) commit(ctx context.Context, w *observe.World, plan *decision.Plan) (done bool, err error) {
-	if !aborting(plan) {
-		if err = r.Applier.Commit(ctx, w, plan); apierrors.IsConflict(err) {
-			return true, nil // the newer version is in the queue already
-		}
-		return err != nil, err
-	}
-	short, cancel := context.WithTimeout(ctx, commitPatience)
-	defer cancel()
-	if err = r.Applier.Commit(short, w, plan); err == nil {
-		return false, nil
-	}
-	if apierrors.IsConflict(err) {
-		same, again := r.Applier.Recommit(short, w, plan)
-		switch {
-		case again == nil && same:
-			return false, nil
-		case !same:
-			return true, again // another revision, or no rollout at all
-		}
-		err = again
-	}
-	latch := &traffic.Latch{Revision: string(plan.Status.Current), Attempt: plan.Status.Attempt}
-	if moved := r.Applier.Traffic(ctx, w, plan, latch); moved != nil {
-		return true, fmt.Errorf("abort of revision %s: neither the traffic nor the status could be written, and both are tried again: %w; %w", plan.Status.Current, moved, err)
-	}
-	return true, fmt.Errorf("abort of revision %s: the traffic is back on the stable revision, but the status could not be written; it is tried again: %w", plan.Status.Current, err)
 }
 
 // release gives the Services of a Rollout that is gone back to their owner.

@@ -57,7 +57,7 @@ func TestApply(t *testing.T) {
 		w := s.observe(whole)
 		p := plan(w)
 		p.Weights = &rollout.Weights{Stable: 80, Canary: 20}
-		if err := s.applier.Apply(t.Context(), w, p, nil); err != nil {
+		if err := s.applier.Apply(t.Context(), w, p); err != nil {
 			t.Fatal(err)
 		}
 		setWeights(t, want, 80, 20)
@@ -80,7 +80,7 @@ func TestApply(t *testing.T) {
 		p := plan(w)
 		p.Weights = &rollout.Weights{Stable: 100}
 		before := s.vs().GetResourceVersion()
-		if err := s.applier.Traffic(t.Context(), w, p, &traffic.Latch{Revision: "abc", Attempt: 2}); err != nil {
+		if err := s.applier.Traffic(t.Context(), w, p, &traffic.Latch{Revision: "abc", Attempt: 2}, func() {}); err != nil {
 			t.Fatal(err)
 		}
 		got := s.vs()
@@ -90,7 +90,7 @@ func TestApply(t *testing.T) {
 		w = s.observe(func(w *observe.World) error { return whole(w) })
 		p = plan(w)
 		p.Unlatch = true
-		if err := s.applier.Apply(t.Context(), w, p, nil); err != nil {
+		if err := s.applier.Apply(t.Context(), w, p); err != nil {
 			t.Fatal(err)
 		}
 		if d := cmp.Diff(stripped(want), stripped(s.vs())); d != "" {
@@ -105,13 +105,13 @@ func TestApply(t *testing.T) {
 		want := s.vs()
 		p := plan(w)
 		p.Weights = &rollout.Weights{Stable: 80, Canary: 20}
-		if err := s.applier.Traffic(t.Context(), w, p, nil); err == nil {
+		if err := s.applier.Traffic(t.Context(), w, p, nil, func() {}); err == nil {
 			t.Error("no error")
 		}
 		if d := cmp.Diff(want.Object, s.vs().Object); d != "" {
 			t.Errorf("-want +got:\n%s", d)
 		}
-		if err := s.applier.Apply(t.Context(), w, p, nil); err != nil {
+		if err := s.applier.Apply(t.Context(), w, p); err != nil {
 			t.Errorf("a look that was stale is no error of a pass: %v", err)
 		}
 	})
@@ -187,7 +187,7 @@ func TestApply(t *testing.T) {
 		hash := rollout.Revision(w.Hash)
 		p.Status.Current, p.Replicas[hash] = hash, 2
 		for range 2 { // the second look has not seen the first write
-			if err := s.applier.Apply(t.Context(), w, p, nil); err != nil {
+			if err := s.applier.Apply(t.Context(), w, p); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -215,7 +215,7 @@ func TestApply(t *testing.T) {
 		p := plan(w)
 		p.Status.Current = rollout.Revision(w.Hash)
 		p.Replicas[p.Status.Current] = 1
-		if err := s.applier.Apply(t.Context(), w, p, nil); err != nil {
+		if err := s.applier.Apply(t.Context(), w, p); err != nil {
 			t.Fatal(err)
 		}
 		if got := s.object("apps/v1", "ReplicaSet", "web-"+w.Hash); len(got.GetOwnerReferences()) != len(want.GetOwnerReferences()) {
@@ -234,7 +234,7 @@ func TestApply(t *testing.T) {
 		w := s.observe(whole)
 		p := plan(w)
 		p.Services = rollout.Services{Canary: "abc"}
-		if err := s.applier.Apply(t.Context(), w, p, nil); err != nil {
+		if err := s.applier.Apply(t.Context(), w, p); err != nil {
 			t.Fatal(err)
 		}
 		svc := s.object("v1", "Service", "canary")
@@ -261,8 +261,10 @@ func TestApply(t *testing.T) {
 		p.Status.Current, p.Replicas[hash], p.Services.Canary = hash, 1, hash
 		p.Weights = &rollout.Weights{Stable: 90, Canary: 10}
 		ctx, cancel := context.WithCancel(t.Context())
-		err := s.applier.Apply(ctx, w, p, cancel)
-		if err == nil {
+		if err := s.applier.Traffic(ctx, w, p, nil, cancel); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.applier.Apply(ctx, w, p); err == nil {
 			t.Error("writes that could not be made are no error")
 		}
 		setWeights(t, s.vs(), 90, 10)
@@ -271,7 +273,7 @@ func TestApply(t *testing.T) {
 			t.Errorf("the weights are %v", w.Snapshot.Router.Weights)
 		}
 		p.Weights = nil
-		if err := s.applier.Apply(t.Context(), w, p, nil); err != nil {
+		if err := s.applier.Apply(t.Context(), w, p); err != nil {
 			t.Fatal(err)
 		}
 		s.object("apps/v1", "ReplicaSet", "web-"+w.Hash)
@@ -287,7 +289,7 @@ func TestApply(t *testing.T) {
 		p := plan(w)
 		p.Status.Current, p.Status.Attempt = rollout.Revision(w.Hash), 3
 		p.Replicas[p.Status.Current] = 1
-		if err := s.applier.Apply(t.Context(), w, p, nil); err != nil {
+		if err := s.applier.Apply(t.Context(), w, p); err != nil {
 			t.Fatal(err)
 		}
 		w = s.observe(func(w *observe.World) error { return whole(w) })
@@ -295,7 +297,7 @@ func TestApply(t *testing.T) {
 		p = plan(w)
 		p.Start = []rollout.StartRun{{Name: "web-run", Kind: rollout.RunKindStep, Step: 1}}
 		for range 2 {
-			if err := s.applier.Apply(t.Context(), w, p, nil); err != nil {
+			if err := s.applier.Apply(t.Context(), w, p); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -309,7 +311,7 @@ func TestApply(t *testing.T) {
 		w = s.observe(func(w *observe.World) error { return whole(w) })
 		p = plan(w)
 		p.Stop = []rollout.StopRun{{Name: "web-run", Why: "its step was skipped"}}
-		if err := s.applier.Apply(t.Context(), w, p, nil); err != nil {
+		if err := s.applier.Apply(t.Context(), w, p); err != nil {
 			t.Fatal(err)
 		}
 		run = s.object("argoproj.io/v1alpha1", "AnalysisRun", "web-run")

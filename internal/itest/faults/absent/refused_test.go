@@ -141,8 +141,8 @@ func TestAWriteIsRefused(t *testing.T) {
 				return nil
 			})
 			status := strings.HasPrefix(p.resources[len(p.resources)-1], "rollouts")
-			if latched := sh.latch() != ""; latched != status {
-				t.Errorf("latch is %q", sh.latch())
+			if got := sh.latch(); got != hash+"/1" {
+				t.Errorf("latch is %q", got)
 			}
 			if ro := sh.Rollout(sh.ns, "checkout"); status && ro.Status.Abort {
 				t.Error("the status says so although nobody could write it")
@@ -175,7 +175,7 @@ func TestAWriteIsRefused(t *testing.T) {
 				if sl := ro.Status.Sluice; sl == nil || sl.Attempt != 2 || !ro.Status.Abort {
 					return fmt.Errorf("%+v, abort %t: %s", sl, ro.Status.Abort, ro.Status.Message)
 				}
-				return nil
+				return is(sh.latch(), hash+"/2")
 			})
 		})
 	}
