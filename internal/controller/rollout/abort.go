@@ -29,9 +29,8 @@ func aborting(plan *decision.Plan) bool { return plan.Status.Abort && plan.Weigh
 func (r *Reconciler) abort(ctx context.Context, w *observe.World, plan *decision.Plan) error {
 	leave := r.Board.Enter(ctx)
 	moved := r.Applier.Traffic(ctx, w, plan, latch(w, plan), func() { leave(); r.Board.Yield(ctx) })
-	plan.Weights, plan.Unlatch = nil, false
-
 	same, err := r.store(ctx, w, plan)
+	plan.Weights, plan.Unlatch = nil, false // that is done
 	switch {
 	case err != nil && moved != nil:
 		return fmt.Errorf("abort of revision %s: neither the traffic nor the status could be written, and both are tried again: %w; %w", plan.Status.Current, moved, err)
