@@ -33,6 +33,10 @@ build: ## Build bin/sluice, and bin/kubectl-argo-rollouts as another name of it
 controlplane: ## Build etcd and Kubernetes into the cache; print the folder
 	@$(GO) run ./hack/controlplane
 
+.PHONY: peer
+peer: ## Build Argo Rollouts' own controller and plugin into the cache; print the folder
+	@$(GO) run ./hack/peer
+
 .PHONY: demo
 demo: build ## Run the guide's four releases on a real API server (ARGS="--keep", "--pace real")
 	@dir="$$($(GO) run ./hack/controlplane)"; \
@@ -68,11 +72,14 @@ test-demo: build ## Run the demo as an end-to-end test
 
 .PHONY: test-full
 test-full: test ## Run the long runs too: random kills, deep fuzzing and the heavy peers
-	@dir="$$($(GO) run ./hack/controlplane)"; \
-	KUBEBUILDER_ASSETS="$$dir" SLUICE_BIN="$$PWD/bin/sluice" $(GO) test -tags 'integration long' -timeout 60m -p 1 -count 1 ./internal/itest/...
+	@echo "the module of the peer is tidy" >&2
+	@cd playground/peer && $(GO) mod tidy -diff
+	@dir="$$($(GO) run ./hack/controlplane)"; peer="$$($(GO) run ./hack/peer)"; \
+	echo "long runs on $$dir, beside $$peer" >&2; \
+	KUBEBUILDER_ASSETS="$$dir" PEER_BIN="$$peer" SLUICE_BIN="$$PWD/bin/sluice" $(GO) test -tags 'integration long' -timeout 60m -p 1 -count 1 ./internal/itest/...
 
 .PHONY: bench
-bench: build ## Measure aborts, many canaries at once and idling (PEER=/path/to/other/controller)
+bench: build ## Measure aborts, many canaries at once and idling (PEER=/path/to/other/controller, or the folder of make peer)
 	@dir="$$($(GO) run ./hack/controlplane)"; \
 	cd playground && $(GO) build -o ../bin/sluice-bench ./cmd/bench && cd .. && \
 	exec ./bin/sluice-bench --controlplane "$$dir" --sluice ./bin/sluice --peer "$${PEER:-}" $(ARGS)

@@ -88,6 +88,9 @@ func tidy() error {
 	}
 	var errs []error
 	for file := range strings.FieldsSeq(files) {
+		if file == "playground/peer/go.mod" {
+			continue // its modules are downloaded by `make test-full` only, which checks it
+		}
 		dir := strings.TrimSuffix(strings.TrimSuffix(file, "go.mod"), "/")
 		if dir == "" {
 			dir = "."

@@ -7,7 +7,7 @@
 //
 //	make bench
 //	make bench ARGS="--quick --json bench.json"
-//	PEER=/path/to/rollouts-controller make bench
+//	make bench PEER=$(make -s peer)
 package main
 
 import (
@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -66,7 +67,7 @@ func parse(args []string) (bench.Options, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.StringVar(&o.Sluice, "sluice", "bin/sluice", "the product's program, which `make build` makes")
 	flags.StringVar(&o.Assets, "controlplane", os.Getenv("KUBEBUILDER_ASSETS"), "folder of the control plane, as `make controlplane` prints it")
-	flags.StringVar(&o.Peer, "peer", "", "another controller's program, measured with its defaults and with --qps 1000 --burst 2000")
+	flags.StringVar(&o.Peer, "peer", "", "another controller's program, or the folder that `make peer` prints, measured with its defaults and with --qps 1000 --burst 2000")
 	flags.StringVar(&o.JSON, "json", "", "file to write the figures to as well")
 	flags.StringVar(&o.Profiles, "profiles", "", "folder for Go profiles of our controller; taking them costs CPU time")
 	flags.StringVar(&o.Logs, "logs", "", "folder to keep the controllers' logs and the audit logs in")
@@ -81,6 +82,7 @@ func parse(args []string) (bench.Options, error) {
 	if *quick {
 		*sizes, o.Rounds, o.Idle = "100", 2, 15*time.Second
 	}
+	o.Peer = program(o.Peer)
 	o.Flags = strings.Fields(*more)
 	for text := range strings.SplitSeq(*sizes, ",") {
 		if text == "" {
@@ -93,4 +95,13 @@ func parse(args []string) (bench.Options, error) {
 		o.Sizes = append(o.Sizes, n)
 	}
 	return o, nil
+}
+
+// program is the controller's file in the folder that make peer prints, or the
+// path as it is.
+func program(path string) string {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return filepath.Join(path, "rollouts-controller")
+	}
+	return path
 }

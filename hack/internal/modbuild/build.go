@@ -1,7 +1,7 @@
 // Copyright The Sluice Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package modbuild
 
 import (
 	"bufio"
@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -18,50 +19,49 @@ import (
 // tick is how often a running build says how far it is.
 const tick = 10 * time.Second
 
-// buildArgs are the arguments of go for the binary that goes to out. No cgo, no
-// paths and no debugging information, so that the same source gives the same
-// file everywhere; the version is what a release of Kubernetes links in.
+// buildArgs are the arguments of go for what goes to out. No cgo, no paths and no
+// debugging information, so that the same source gives the same file everywhere.
 func (s source) buildArgs(out string) []string {
-	version := strings.SplitN(strings.TrimPrefix(s.version, "v"), ".", 3)
-	set := map[string]string{"gitVersion": s.version, "gitMajor": version[0], "gitMinor": version[1], "gitTreeState": "clean"}
 	flags := []string{"-s", "-w"}
-	for _, pkg := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
-		for _, name := range []string{"gitVersion", "gitMajor", "gitMinor", "gitTreeState"} {
-			flags = append(flags, "-X", pkg+"."+name+"="+set[name])
-		}
+	for _, v := range s.target.Values(s.version) {
+		flags = append(flags, "-X", v[0]+"="+v[1])
 	}
-	return []string{
+	return append([]string{
 		"build", "-v", "-buildvcs=false", "-trimpath", "-gcflags=all=-dwarf=false",
-		"-ldflags", strings.Join(flags, " "), "-o", out, ".",
-	}
+		"-ldflags", strings.Join(flags, " "), "-o", out,
+	}, s.target.Packages...)
 }
 
-// build compiles and links the control plane into the file out, and tells log
-// what it is doing.
-func (s source) build(ctx context.Context, out string, log io.Writer) error {
-	p := &progress{log: log, start: time.Now()}
-	p.say("building Kubernetes %s (etcd, kube-apiserver, kube-controller-manager and kube-scheduler in one binary)", s.version)
-	p.say("the first time this compiles about 2,000 packages: some ten minutes on two cores; afterwards it is cached")
+// build compiles and links the target into the folder dir, and tells log what it
+// is doing.
+func (s source) build(ctx context.Context, dir string, log io.Writer) error {
+	p := &progress{log: log, target: s.target, start: time.Now()}
+	p.say("building "+s.target.What, s.version)
+	p.say("%s", s.target.Patience)
 	total, err := s.count(ctx, p)
 	if err != nil {
 		return err
 	}
 	p.total = total
-	if err := s.goCommand(ctx, p, s.buildArgs(out)...); err != nil {
-		return fmt.Errorf("build the control plane in %s: %w", s.dir, err)
+	if err := s.goCommand(ctx, p, s.buildArgs(dir+string(filepath.Separator))...); err != nil {
+		return fmt.Errorf("build the %s in %s: %w", s.target.Name, s.dir, err)
 	}
-	info, err := os.Stat(out)
-	if err != nil {
-		return fmt.Errorf("look at the new binary: %w", err)
+	size := int64(0)
+	for _, name := range s.target.Programs {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			return fmt.Errorf("look at what was built: %w", err)
+		}
+		size += info.Size()
 	}
-	p.say("done: %d MB", info.Size()>>20)
+	p.say("done: %d MB", size>>20)
 	return nil
 }
 
 // count says how many packages the build has to go through, and downloads the
 // modules on the way.
 func (s source) count(ctx context.Context, p *progress) (int, error) {
-	cmd := s.command(ctx, "list", "-deps", "-f", "{{.ImportPath}}", ".")
+	cmd := s.command(ctx, append([]string{"list", "-deps", "-f", "{{.ImportPath}}"}, s.target.Packages...)...)
 	stop := p.watch()
 	defer stop()
 	cmd.Stderr = p
@@ -102,9 +102,10 @@ func (s source) command(ctx context.Context, args ...string) *exec.Cmd {
 // progress reads what the go command prints and makes a line now and then of it.
 // Names of packages and downloads are counted; anything else is passed on.
 type progress struct {
-	log   io.Writer
-	start time.Time
-	total int
+	log    io.Writer
+	target Target
+	start  time.Time
+	total  int
 
 	mu        sync.Mutex
 	rest      []byte
@@ -170,7 +171,7 @@ func (p *progress) report() {
 		p.say("looking at what has to be built")
 	case packages == 0:
 		p.say("downloading modules: %d so far (%s)", downloads, last)
-	case last == "sluice.dev/sluice/playground/controlplane":
+	case p.target.main(last):
 		p.say("linking")
 	default:
 		p.say("compiled %d of at most %d packages (%s)", packages, p.total, last)
@@ -179,5 +180,5 @@ func (p *progress) report() {
 
 func (p *progress) say(format string, args ...any) {
 	elapsed := time.Since(p.start).Round(time.Second)
-	fmt.Fprintf(p.log, "controlplane: %6s  %s\n", elapsed, fmt.Sprintf(format, args...))
+	fmt.Fprintf(p.log, "%s: %6s  %s\n", p.target.Name, elapsed, fmt.Sprintf(format, args...))
 }

@@ -1,7 +1,7 @@
 // Copyright The Sluice Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package modbuild
 
 import (
 	"context"
@@ -14,31 +14,26 @@ import (
 	"time"
 )
 
-// program is the file that holds all components; the links point at it.
-const program = "controlplane"
-
-// links are the names under which the components are looked for and started.
-var links = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
-
 // kept is how many builds stay in the cache. Two, so that going back and forth
-// between two branches does not compile Kubernetes each time.
+// between two branches does not compile everything each time.
 const kept = 2
 
 // partial marks a folder that is being built. It is renamed when it is whole, so
 // a folder without the mark is always whole.
 const partial = ".partial-"
 
-// cache holds finished control planes, one folder each.
+// cache holds finished builds of a target, one folder each.
 type cache struct {
-	root string
-	log  io.Writer
+	root   string
+	target Target
+	log    io.Writer
 }
 
 // ensure returns the folder called name, after building it if it is not there.
 // Of several callers at once, in any process, one builds and the others wait.
-func (c cache) ensure(ctx context.Context, name string, build func(ctx context.Context, out string) error) (string, error) {
+func (c cache) ensure(ctx context.Context, name string, build func(ctx context.Context, dir string) error) (string, error) {
 	dir := filepath.Join(c.root, name)
-	if whole(dir) {
+	if c.whole(dir) {
 		c.touch(dir)
 		return dir, nil
 	}
@@ -50,7 +45,7 @@ func (c cache) ensure(ctx context.Context, name string, build func(ctx context.C
 		return "", err
 	}
 	defer unlock()
-	if whole(dir) { // somebody else built it while we waited
+	if c.whole(dir) { // somebody else built it while we waited
 		c.touch(dir)
 		return dir, nil
 	}
@@ -62,7 +57,7 @@ func (c cache) ensure(ctx context.Context, name string, build func(ctx context.C
 }
 
 // publish builds into a folder of its own and renames it into place.
-func (c cache) publish(ctx context.Context, dir string, build func(ctx context.Context, out string) error) error {
+func (c cache) publish(ctx context.Context, dir string, build func(ctx context.Context, dir string) error) error {
 	temp, err := os.MkdirTemp(c.root, partial)
 	if err != nil {
 		return fmt.Errorf("make a folder to build in: %w", err)
@@ -71,11 +66,11 @@ func (c cache) publish(ctx context.Context, dir string, build func(ctx context.C
 	if err := os.Chmod(temp, 0o755); err != nil {
 		return fmt.Errorf("open the folder to other users: %w", err)
 	}
-	if err := build(ctx, filepath.Join(temp, program)); err != nil {
+	if err := build(ctx, temp); err != nil {
 		return err
 	}
-	for _, name := range links {
-		if err := os.Symlink(program, filepath.Join(temp, name)); err != nil {
+	for _, name := range c.target.Links {
+		if err := os.Symlink(c.target.Programs[0], filepath.Join(temp, name)); err != nil {
 			return fmt.Errorf("link %s: %w", name, err)
 		}
 	}
@@ -88,10 +83,10 @@ func (c cache) publish(ctx context.Context, dir string, build func(ctx context.C
 	return nil
 }
 
-// whole reports whether dir holds everything: the program, not empty and
-// executable, under each of its names.
-func whole(dir string) bool {
-	for _, name := range links {
+// whole reports whether dir holds everything: the programs, not empty and
+// executable, under each of their names.
+func (c cache) whole(dir string) bool {
+	for _, name := range c.target.files() {
 		info, err := os.Stat(filepath.Join(dir, name))
 		if err != nil || !info.Mode().IsRegular() || info.Size() == 0 || info.Mode()&0o111 == 0 {
 			return false
@@ -139,7 +134,7 @@ func (c cache) prune(current string) {
 
 func (c cache) remove(name string) {
 	if err := os.RemoveAll(filepath.Join(c.root, name)); err != nil {
-		fmt.Fprintf(c.log, "controlplane: cannot remove the old build %s: %v\n", name, err)
+		fmt.Fprintf(c.log, "%s: cannot remove the old build %s: %v\n", c.target.Name, name, err)
 	}
 }
 
@@ -160,7 +155,7 @@ func (c cache) lock(ctx context.Context) (unlock func(), err error) {
 			return func() { file.Close() }, nil
 		}
 		if !told {
-			fmt.Fprintln(c.log, "controlplane: another run is building it, waiting for that one")
+			fmt.Fprintf(c.log, "%s: another run is building it, waiting for that one\n", c.target.Name)
 		}
 		select {
 		case <-ctx.Done():

@@ -1,7 +1,7 @@
 // Copyright The Sluice Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package modbuild
 
 import (
 	"crypto/sha256"
@@ -16,41 +16,41 @@ import (
 	"strings"
 )
 
-// source is the module that the control plane is built from, with what decides
-// whether a binary that is already there is still the right one.
+// source is the module that a target is built from, with what decides whether a
+// build that is already there is still the right one.
 type source struct {
+	target  Target
 	dir     string // the module's folder
-	version string // of Kubernetes, such as v1.37.2
-	key     string // hash of all that the binary depends on
+	version string // of the target, such as v1.37.2
+	key     string // hash of all that the build depends on
 }
 
-var kubernetesVersion = regexp.MustCompile(`(?m)^\s*k8s\.io/kubernetes (v\d+\.\d+\.\d+\S*)\s*$`)
-
-// findSource looks for playground/controlplane in dir and the folders above it.
-func findSource(dir string) (source, error) {
+// findSource looks for the target's module in dir and the folders above it.
+func (t Target) findSource(dir string) (source, error) {
 	for at := dir; ; at = filepath.Dir(at) {
-		module := filepath.Join(at, "playground", "controlplane")
+		module := filepath.Join(at, filepath.FromSlash(t.Folder))
 		if _, err := os.Stat(filepath.Join(module, "go.mod")); err == nil {
-			return readSource(module)
+			return t.readSource(module)
 		}
 		if at == filepath.Dir(at) {
-			return source{}, fmt.Errorf("no folder playground/controlplane in %s or above it: "+
-				"run this from inside a checkout of Sluice", dir)
+			return source{}, fmt.Errorf("no folder %s in %s or above it: "+
+				"run this from inside a checkout of Sluice", t.Folder, dir)
 		}
 	}
 }
 
-func readSource(dir string) (source, error) {
+func (t Target) readSource(dir string) (source, error) {
 	mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 	if err != nil {
-		return source{}, fmt.Errorf("read the control plane's module: %w", err)
+		return source{}, fmt.Errorf("read the module of the %s: %w", t.Name, err)
 	}
-	found := kubernetesVersion.FindSubmatch(mod)
+	required := regexp.MustCompile(`(?m)^\s*` + regexp.QuoteMeta(t.Module) + ` (v\d+\.\d+\.\d+\S*)(\s*//.*)?\s*$`)
+	found := required.FindSubmatch(mod)
 	if found == nil {
-		return source{}, fmt.Errorf("%s requires no k8s.io/kubernetes: "+
-			"the version to build cannot be told", filepath.Join(dir, "go.mod"))
+		return source{}, fmt.Errorf("%s requires no %s: "+
+			"the version to build cannot be told", filepath.Join(dir, "go.mod"), t.Module)
 	}
-	src := source{dir: dir, version: string(found[1])}
+	src := source{target: t, dir: dir, version: string(found[1])}
 	src.key, err = hashSource(dir, src.buildArgs("out"))
 	return src, err
 }
@@ -59,12 +59,12 @@ func readSource(dir string) (source, error) {
 // the hash is what tells two apart.
 func (s source) name() string { return s.version + "-" + s.key }
 
-// hashSource covers the modules with their checksums, the command's own code, the
-// compiler, the platform and the flags. Tests are no part of the binary.
+// hashSource covers the modules with their checksums, the module's own code, the
+// compiler, the platform and the flags. Tests are no part of a binary.
 func hashSource(dir string, flags []string) (string, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
-		return "", fmt.Errorf("list the control plane's code: %w", err)
+		return "", fmt.Errorf("list the code to build: %w", err)
 	}
 	files = append(files, filepath.Join(dir, "go.mod"), filepath.Join(dir, "go.sum"))
 	sort.Strings(files)
@@ -84,7 +84,7 @@ func hashSource(dir string, flags []string) (string, error) {
 func hashFile(sum io.Writer, name string) error {
 	content, err := os.ReadFile(name)
 	if err != nil {
-		return fmt.Errorf("read the control plane's code: %w", err)
+		return fmt.Errorf("read the code to build: %w", err)
 	}
 	fmt.Fprintf(sum, "%s %d\n", filepath.Base(name), len(content))
 	if _, err := sum.Write(content); err != nil {

@@ -1,7 +1,7 @@
 // Copyright The Sluice Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package modbuild
 
 import (
 	"bytes"
@@ -32,6 +32,11 @@ func tree(t *testing.T, files map[string]string) string {
 
 const module = "playground/controlplane/"
 
+var kubernetes = Target{
+	Name: "controlplane", Folder: "playground/controlplane", Module: "k8s.io/kubernetes", Packages: []string{"."},
+	Values: func(version string) [][2]string { return [][2]string{{"x.version", version}} },
+}
+
 func checkout() map[string]string {
 	return map[string]string{
 		module + "go.mod":  "module x\n\nrequire (\n\tk8s.io/kubernetes v1.37.2\n)\n",
@@ -43,7 +48,7 @@ func checkout() map[string]string {
 
 func TestNameChangesWithTheBinaryOnly(t *testing.T) {
 	t.Parallel()
-	src, err := findSource(tree(t, checkout()))
+	src, err := kubernetes.findSource(tree(t, checkout()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +71,7 @@ func TestNameChangesWithTheBinaryOnly(t *testing.T) {
 			t.Parallel()
 			files := checkout()
 			files[tc.file] = tc.content
-			got, err := findSource(tree(t, files))
+			got, err := kubernetes.findSource(tree(t, files))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -77,10 +82,44 @@ func TestNameChangesWithTheBinaryOnly(t *testing.T) {
 	}
 }
 
+func TestTheVersionIsThatOfTheModule(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ mod, want string }{
+		"required in a block":       {"require (\n\tk8s.io/kubernetes v1.37.2\n)\n", "v1.37.2"},
+		"required for a tool only":  {"require (\n\tk8s.io/kubernetes v1.37.2 // indirect\n)\n", "v1.37.2"},
+		"a prerelease":              {"require (\n\tk8s.io/kubernetes v1.38.0-rc.1\n)\n", "v1.38.0-rc.1"},
+		"a replaced one beside it":  {"require (\n\tk8s.io/kubernetes/x v1.1.1\n\tk8s.io/kubernetes v1.37.2\n)\nreplace k8s.io/kubernetes => k8s.io/kubernetes v1.1.1\n", "v1.37.2"},
+		"one whose name is similar": {"require (\n\tk8sxio/kubernetes v1.1.1\n\tk8s.io/kubernetes v1.37.2\n)\n", "v1.37.2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			src, err := kubernetes.findSource(tree(t, map[string]string{module + "go.mod": tc.mod, module + "go.sum": ""}))
+			if err != nil || src.version != tc.want {
+				t.Errorf("version %q, %v; want %s", src.version, err, tc.want)
+			}
+		})
+	}
+}
+
+func TestAFlagChangesTheName(t *testing.T) {
+	t.Parallel()
+	root := tree(t, checkout())
+	other := kubernetes
+	other.Values = func(string) [][2]string { return [][2]string{{"x.version", "other"}} }
+	one, err := kubernetes.findSource(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := other.findSource(root)
+	if err != nil || one.name() == two.name() {
+		t.Errorf("%s and %s, %v: want two names", one.name(), two.name(), err)
+	}
+}
+
 func TestFindSourceLooksUpwards(t *testing.T) {
 	t.Parallel()
 	root := tree(t, checkout())
-	src, err := findSource(filepath.Join(root, "docs"))
+	src, err := kubernetes.findSource(filepath.Join(root, "docs"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +142,7 @@ func TestFindSourceSaysWhatIsMissing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := findSource(tree(t, tc.files))
+			_, err := kubernetes.findSource(tree(t, tc.files))
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("error %v, want one that says %q", err, tc.want)
 			}
@@ -114,7 +153,7 @@ func TestFindSourceSaysWhatIsMissing(t *testing.T) {
 func TestProgressCountsWhatGoPrints(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	p := &progress{log: &out, start: time.Now(), total: 7}
+	p := &progress{log: &out, target: kubernetes, start: time.Now(), total: 7}
 	output := "go: downloading k8s.io/api v0.37.2\n" +
 		"internal/cpu\nk8s.io/kubernetes/pkg/apis/core\n" +
 		"# k8s.io/kubernetes/pkg/apis/apps\nx.go:1:2: undefined: y\n"
@@ -128,5 +167,13 @@ func TestProgressCountsWhatGoPrints(t *testing.T) {
 		"controlplane:     0s  compiled 2 of at most 7 packages (k8s.io/kubernetes/pkg/apis/core)\n"
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("output (-want +got):\n%s", diff)
+	}
+	out.Reset()
+	if _, err := p.Write([]byte("sluice.dev/sluice/playground/controlplane\n")); err != nil {
+		t.Fatal(err)
+	}
+	p.report()
+	if diff := cmp.Diff("controlplane:     0s  linking\n", out.String()); diff != "" {
+		t.Errorf("output after the last package (-want +got):\n%s", diff)
 	}
 }

@@ -1,7 +1,7 @@
 // Copyright The Sluice Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package modbuild
 
 import (
 	"context"
@@ -16,11 +16,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// twoNames is a target with one program under two names.
+var twoNames = Target{Name: "controlplane", Programs: []string{"controlplane"}, Links: []string{"etcd", "kube-apiserver"}}
+
 // builder counts how often it is asked and writes a file that looks like a program.
 func builder(count *atomic.Int32) func(context.Context, string) error {
-	return func(_ context.Context, out string) error {
+	return func(_ context.Context, dir string) error {
 		count.Add(1)
-		return os.WriteFile(out, []byte("program"), 0o755)
+		return os.WriteFile(filepath.Join(dir, "controlplane"), []byte("program"), 0o755)
 	}
 }
 
@@ -40,7 +43,7 @@ func entries(t *testing.T, dir string) []string {
 func TestEnsureBuildsOnce(t *testing.T) {
 	t.Parallel()
 	var built atomic.Int32
-	c := cache{root: filepath.Join(t.TempDir(), "cache"), log: t.Output()}
+	c := cache{root: filepath.Join(t.TempDir(), "cache"), target: twoNames, log: t.Output()}
 	for range 2 {
 		dir, err := c.ensure(t.Context(), "v1-a", builder(&built))
 		if err != nil {
@@ -49,7 +52,7 @@ func TestEnsureBuildsOnce(t *testing.T) {
 		if want := filepath.Join(c.root, "v1-a"); dir != want {
 			t.Errorf("folder %s, want %s", dir, want)
 		}
-		want := []string{"controlplane", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
+		want := []string{"controlplane", "etcd", "kube-apiserver"}
 		if diff := cmp.Diff(want, entries(t, dir)); diff != "" {
 			t.Errorf("files (-want +got):\n%s", diff)
 		}
@@ -66,7 +69,7 @@ func TestEnsureBuildsOnceForManyCallers(t *testing.T) {
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
-			c := cache{root: root, log: t.Output()}
+			c := cache{root: root, target: twoNames, log: t.Output()}
 			if _, err := c.ensure(t.Context(), "v1-a", builder(&built)); err != nil {
 				t.Error(err)
 			}
@@ -80,10 +83,10 @@ func TestEnsureBuildsOnceForManyCallers(t *testing.T) {
 
 func TestEnsureLeavesNothingOfAFailedBuild(t *testing.T) {
 	t.Parallel()
-	c := cache{root: t.TempDir(), log: t.Output()}
+	c := cache{root: t.TempDir(), target: twoNames, log: t.Output()}
 	broken := errors.New("does not compile")
-	_, err := c.ensure(t.Context(), "v1-a", func(_ context.Context, out string) error {
-		if err := os.WriteFile(out, []byte("half"), 0o755); err != nil {
+	_, err := c.ensure(t.Context(), "v1-a", func(_ context.Context, dir string) error {
+		if err := os.WriteFile(filepath.Join(dir, "controlplane"), []byte("half"), 0o755); err != nil {
 			return err
 		}
 		return broken
@@ -98,7 +101,7 @@ func TestEnsureLeavesNothingOfAFailedBuild(t *testing.T) {
 
 func TestEnsureGivesUpWaitingWhenToldTo(t *testing.T) {
 	t.Parallel()
-	c := cache{root: t.TempDir(), log: t.Output()}
+	c := cache{root: t.TempDir(), target: twoNames, log: t.Output()}
 	unlock, err := c.lock(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -119,15 +122,15 @@ func TestEnsureRepairsADamagedBuild(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(dir string) error{
 		"a link is gone":        func(dir string) error { return os.Remove(filepath.Join(dir, "etcd")) },
-		"the program is gone":   func(dir string) error { return os.Remove(filepath.Join(dir, program)) },
-		"the program is empty":  func(dir string) error { return os.Truncate(filepath.Join(dir, program), 0) },
-		"it is not executable":  func(dir string) error { return os.Chmod(filepath.Join(dir, program), 0o644) },
+		"the program is gone":   func(dir string) error { return os.Remove(filepath.Join(dir, "controlplane")) },
+		"the program is empty":  func(dir string) error { return os.Truncate(filepath.Join(dir, "controlplane"), 0) },
+		"it is not executable":  func(dir string) error { return os.Chmod(filepath.Join(dir, "controlplane"), 0o644) },
 		"the folder is a stump": os.RemoveAll,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var built atomic.Int32
-			c := cache{root: t.TempDir(), log: t.Output()}
+			c := cache{root: t.TempDir(), target: twoNames, log: t.Output()}
 			dir, err := c.ensure(t.Context(), "v1-a", builder(&built))
 			if err != nil {
 				t.Fatal(err)
@@ -138,8 +141,8 @@ func TestEnsureRepairsADamagedBuild(t *testing.T) {
 			if _, err := c.ensure(t.Context(), "v1-a", builder(&built)); err != nil {
 				t.Fatal(err)
 			}
-			if built.Load() != 2 || !whole(dir) {
-				t.Errorf("built %d times and whole %v, want a second build that is whole", built.Load(), whole(dir))
+			if built.Load() != 2 || !c.whole(dir) {
+				t.Errorf("built %d times and whole %v, want a second build that is whole", built.Load(), c.whole(dir))
 			}
 		})
 	}
@@ -148,7 +151,7 @@ func TestEnsureRepairsADamagedBuild(t *testing.T) {
 func TestEnsureKeepsTheTwoBuildsLastUsed(t *testing.T) {
 	t.Parallel()
 	var built atomic.Int32
-	c := cache{root: t.TempDir(), log: t.Output()}
+	c := cache{root: t.TempDir(), target: twoNames, log: t.Output()}
 	old := time.Now()
 	for _, name := range []string{"v1-a", "v1-b"} {
 		dir, err := c.ensure(t.Context(), name, builder(&built))
