@@ -126,13 +126,9 @@ func Pause(ro *v1alpha1.Rollout) Plan {
 func Resume(ro *v1alpha1.Rollout) Plan {
 	p := Plan{Message: fmt.Sprintf("rollout '%s' resumed", ro.Name)}
 	if len(ro.Status.PauseConditions) > 0 {
-		status := onStatus(`{"status":{"pauseConditions":null}}`)
-		status.Fallback = []byte(`{"spec":{"paused":false},"status":{"pauseConditions":null}}`)
-		p.Patches = append(p.Patches, status)
+		return clearPause(ro, p)
 	}
-	if ro.Spec.Paused {
-		p.Patches = append(p.Patches, onSpec(`{"spec":{"paused":false}}`))
-	}
+	p = unpause(ro, p)
 	if len(p.Patches) == 0 {
 		p.Note = "it was not paused"
 	}

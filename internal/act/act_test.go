@@ -74,7 +74,8 @@ func sent(p Plan) []string {
 	return out
 }
 
-// These are the bytes that the Argo Rollouts plugin sends.
+// These are the bytes that the Argo Rollouts plugin sends. A person's pause ends
+// first: see clearPause.
 func TestPromoteSendsWhatTheArgoPluginSends(t *testing.T) {
 	t.Parallel()
 	const clear = `status {"status":{"pauseConditions":null}} or {"spec":{"paused":false},"status":{"pauseConditions":null}}`
@@ -94,7 +95,7 @@ func TestPromoteSendsWhatTheArgoPluginSends(t *testing.T) {
 		want []string
 	}{
 		"a pause is cleared and the step stays":        {in: rollout(atPause), want: []string{clear}},
-		"a person's pause is ended as well":            {in: rollout(atPause, paused), want: []string{clear, unpause}},
+		"a person's pause is ended as well":            {in: rollout(atPause, paused), want: []string{unpause, clear}},
 		"a running step is skipped":                    {in: rollout(), want: []string{next("2")}},
 		"a running step is skipped and resumed":        {in: rollout(paused), want: []string{next("2"), unpause}},
 		"the first step is skipped":                    {in: rollout(notStarted), want: []string{next("1")}},
@@ -171,7 +172,7 @@ func TestVerbsSendWhatTheArgoPluginSends(t *testing.T) {
 		"pause twice":      {in: Pause(rollout(paused)), want: []string{`{"spec":{"paused":true}}`}, message: "rollout 'checkout' paused", note: true},
 		"resume": {
 			in: Resume(rollout(paused, atPause)), message: "rollout 'checkout' resumed",
-			want: []string{`status {"status":{"pauseConditions":null}} or {"spec":{"paused":false},"status":{"pauseConditions":null}}`, `{"spec":{"paused":false}}`},
+			want: []string{`{"spec":{"paused":false}}`, `status {"status":{"pauseConditions":null}} or {"spec":{"paused":false},"status":{"pauseConditions":null}}`},
 		},
 		"resume of nothing": {in: Resume(rollout()), message: "rollout 'checkout' resumed", note: true},
 		"restart at once":   {in: Restart(rollout(), now, 0), want: []string{`{"spec":{"restartAt":"2026-11-22T12:00:00Z"}}`}, message: "rollout 'checkout' restarts in 0s"},

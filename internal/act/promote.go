@@ -86,11 +86,7 @@ func promoteNext(ro *v1alpha1.Rollout) Plan {
 			Fallback: []byte(unified),
 		})
 	case len(ro.Status.PauseConditions) > 0:
-		p.Patches = append(p.Patches, Patch{
-			Subresource: "status", Type: Merge,
-			Body:     []byte(`{"status":{"pauseConditions":null}}`),
-			Fallback: []byte(unified),
-		})
+		return clearPause(ro, p)
 	case steps:
 		p.Patches = append(p.Patches, Patch{
 			Subresource: "status", Type: Merge,
@@ -98,10 +94,23 @@ func promoteNext(ro *v1alpha1.Rollout) Plan {
 			Fallback: fmt.Appendf(nil, `{"spec":{"paused":false},"status":{"pauseConditions":null, "currentStepIndex":%d}}`, following(ro)),
 		})
 	}
-	if settled(ro) && !ro.Spec.Paused && len(ro.Status.PauseConditions) == 0 {
+	if settled(ro) && !ro.Spec.Paused {
 		p.Note = "the newest revision is the stable one already"
 	}
 	return unpause(ro, p)
+}
+
+// clearPause ends the controller's pause, and a person's before it. The other
+// way round, Argo Rollouts forgets that the step was resumed if it looks between
+// the two patches, and pauses it again.
+func clearPause(ro *v1alpha1.Rollout, p Plan) Plan {
+	p = unpause(ro, p)
+	p.Patches = append(p.Patches, Patch{
+		Subresource: "status", Type: Merge,
+		Body:     []byte(`{"status":{"pauseConditions":null}}`),
+		Fallback: []byte(`{"spec":{"paused":false},"status":{"pauseConditions":null}}`),
+	})
+	return p
 }
 
 func unpause(ro *v1alpha1.Rollout, p Plan) Plan {
