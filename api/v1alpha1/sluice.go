@@ -40,6 +40,15 @@ type SluiceStatus struct {
 	// analysis while it held; 0 if nobody did.
 	// +optional
 	Waived int32 `json:"waived,omitempty"`
+	// adopted says that another controller has worked on this attempt, so that
+	// AnalysisRuns which name no attempt belong to it.
+	// +optional
+	Adopted bool `json:"adopted,omitempty"`
+	// seal changes with what only a controller writes into the status. One that
+	// does not fit says that another controller has written since, and that the
+	// rest of this record is out of date.
+	// +optional
+	Seal string `json:"seal,omitempty"`
 }
 
 // AnalysisVerdict is why an analysis failed, recorded by the same write that

@@ -63,5 +63,9 @@ func countsOnly(was, is *v1alpha1.RolloutStatus) bool {
 	same.ReadyReplicas, same.AvailableReplicas = was.ReadyReplicas, was.AvailableReplicas
 	same.HPAReplicas, same.Message, same.Conditions = was.HPAReplicas, was.Message, was.Conditions
 	same.Canary.Weights = was.Canary.Weights
+	if was.Sluice != nil && is.Sluice != nil { // the seal is over all of these
+		same.Sluice = is.Sluice.DeepCopy()
+		same.Sluice.Seal = was.Sluice.Seal
+	}
 	return equality.Semantic.DeepEqual(was, &same)
 }

@@ -55,6 +55,10 @@ func Status(ro *v1alpha1.Rollout) rollout.Status {
 	if w := in.Canary.Weights; w != nil {
 		st.Weights = &rollout.Weights{Stable: w.Stable.Weight, Canary: w.Canary.Weight}
 	}
+	if foreign(in) {
+		adopt(&st, in)
+		return st
+	}
 	fromSluice(&st, in.Sluice)
 	return st
 }
@@ -64,7 +68,7 @@ func fromSluice(st *rollout.Status, in *v1alpha1.SluiceStatus) {
 		return
 	}
 	st.Attempt, st.Reason, st.Hold, st.Waived = in.Attempt, in.AbortReason, in.Hold, int(in.Waived)
-	st.Holding = slices.Clone(in.Holding)
+	st.Holding, st.Adopted = slices.Clone(in.Holding), in.Adopted
 	if in.Step != nil {
 		own := int(*in.Step)
 		st.OwnStep = &own
@@ -110,6 +114,7 @@ func SetStatus(ro *v1alpha1.Rollout, st rollout.Status, snap *rollout.Snapshot) 
 	out.Canary.CurrentBackgroundAnalysisRunStatus = toRun(st.Background)
 	out.Canary.Weights = weights(ro, st, snap)
 	out.Sluice = toSluice(out.Sluice, st, snap.Now)
+	out.Sluice.Seal = seal(out)
 }
 
 func toConditions(cs []rollout.Condition) []v1alpha1.RolloutCondition {
@@ -143,7 +148,7 @@ func weights(ro *v1alpha1.Rollout, st rollout.Status, snap *rollout.Snapshot) *v
 const maxStoredMessage = 1024
 
 func toSluice(was *v1alpha1.SluiceStatus, st rollout.Status, now time.Time) *v1alpha1.SluiceStatus {
-	out := &v1alpha1.SluiceStatus{Attempt: st.Attempt, AbortReason: st.Reason, Hold: Clip(st.Hold), Holding: st.Holding, Waived: int32(st.Waived)}
+	out := &v1alpha1.SluiceStatus{Attempt: st.Attempt, AbortReason: st.Reason, Hold: Clip(st.Hold), Holding: st.Holding, Waived: int32(st.Waived), Adopted: st.Adopted}
 	if st.Hold != "" {
 		out.HoldingSince = toTime(now)
 		if was != nil && was.HoldingSince != nil {

@@ -91,14 +91,15 @@ func (o *Observer) run(ctx context.Context, w *World, ref *rollout.RunRef) (*rol
 }
 
 // started reports whether this attempt of the rollout started run. A run of
-// another controller has no attempt on it and belongs to the first.
+// another controller has no attempt on it, and belongs to the first and to one
+// that the other controller has worked on.
 func (w *World) started(run *v1alpha1.AnalysisRun) bool {
 	if !metav1.IsControlledBy(run, w.Rollout) {
 		return false
 	}
 	attempt, ok := run.Annotations[AnnotationAttempt]
 	if !ok {
-		return w.Snapshot.Status.Attempt <= 1
+		return w.Snapshot.Status.Attempt <= 1 || w.Snapshot.Status.Adopted
 	}
 	return attempt == strconv.Itoa(int(w.Snapshot.Status.Attempt))
 }

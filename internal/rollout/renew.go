@@ -119,7 +119,7 @@ func reset(p *Plan) {
 	st.Abort, st.AbortedAt, st.Reason, st.Verdict = false, time.Time{}, "", nil
 	st.PromoteFull, st.Waived = false, 0
 	st.StepRun, st.Background = nil, nil
-	st.OwnStep = nil
+	st.OwnStep, st.Adopted = nil, false
 }
 
 // resteps starts the steps over when they changed under a release. A hash of

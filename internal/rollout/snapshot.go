@@ -157,6 +157,8 @@ type Status struct {
 	PromoteFull bool
 	// Attempt counts the attempts at Current, from 1.
 	Attempt int32
+	// Adopted says that another controller has worked on this attempt.
+	Adopted bool
 	// Reason says why the attempt was aborted.
 	Reason  string
 	Verdict *Verdict
