@@ -80,6 +80,14 @@ const (
 // Argo Rollouts does not have.
 const SluicePrefix = "sluice.dev/"
 
+// The annotations of a Rollout that its evidence quotes.
+const (
+	// AnnotationStartedBy says who changed the template: a person or a pipeline.
+	AnnotationStartedBy = SluicePrefix + "started-by"
+	// AnnotationCommit is the commit that the template comes from.
+	AnnotationCommit = SluicePrefix + "commit"
+)
+
 // LeaseName is the Lease of the leader. With an instance id, "-" and the id
 // follow.
 const LeaseName = "argo-rollouts-controller-lock"

@@ -49,7 +49,96 @@ type SluiceStatus struct {
 	// rest of this record is out of date.
 	// +optional
 	Seal string `json:"seal,omitempty"`
+	// attempts are the newest attempts at releases, oldest first: what happened
+	// in them and when. Those that ended are kept until newer ones push them out.
+	// +optional
+	Attempts []RolloutAttempt `json:"attempts,omitempty"`
 }
+
+// RolloutAttempt is what happened in one attempt at a release, and when. It is
+// written along with the status and never by itself.
+type RolloutAttempt struct {
+	// hash is the pod-template hash of the revision.
+	Hash string `json:"hash"`
+	// revision is its number; 0 until it has a ReplicaSet.
+	// +optional
+	Revision int64 `json:"revision,omitempty"`
+	// attempt counts the tries of the revision, from 1.
+	Attempt int32 `json:"attempt"`
+	// stable is the pod-template hash of the revision that it was to replace.
+	// +optional
+	Stable string `json:"stable,omitempty"`
+	// startedAt is when it began.
+	StartedAt metav1.MicroTime `json:"startedAt"`
+	// startedBy is what the Rollout's annotation sluice.dev/started-by said then.
+	// +optional
+	StartedBy string `json:"startedBy,omitempty"`
+	// commit is what the Rollout's annotation sluice.dev/commit said then.
+	// +optional
+	Commit string `json:"commit,omitempty"`
+	// manager is the field manager that had changed the pod template last, such
+	// as argocd-controller. It is not known of a retry.
+	// +optional
+	Manager string `json:"manager,omitempty"`
+	// maxWeight is the weight that means all traffic, if it is not 100.
+	// +optional
+	MaxWeight int32 `json:"maxWeight,omitempty"`
+	// marks are what happened, oldest first.
+	// +optional
+	Marks []AttemptMark `json:"marks,omitempty"`
+	// dropped is the number of marks that there was no room for.
+	// +optional
+	Dropped int32 `json:"dropped,omitempty"`
+	// endedAt is when it ended.
+	// +optional
+	EndedAt *metav1.MicroTime `json:"endedAt,omitempty"`
+	// outcome is how it ended: Promoted, Aborted or Superseded.
+	// +optional
+	Outcome string `json:"outcome,omitempty"`
+	// reason is why it was aborted, in one word.
+	// +optional
+	Reason string `json:"reason,omitempty"`
+	// message says in a sentence why it ended.
+	// +optional
+	Message string `json:"message,omitempty"`
+	// verdict is the failed analysis that ended it.
+	// +optional
+	Verdict *AnalysisVerdict `json:"verdict,omitempty"`
+	// skipped are the gates and steps that somebody jumped over in it.
+	// +optional
+	Skipped []SkippedStep `json:"skipped,omitempty"`
+}
+
+// AttemptMark is one thing that happened in an attempt.
+type AttemptMark struct {
+	// at is when.
+	At metav1.MicroTime `json:"at"`
+	// kind is Step, Weight, Hold, Paused or Resumed.
+	Kind string `json:"kind"`
+	// value is the index of the step, or the canary's weight.
+	// +optional
+	Value int32 `json:"value,omitempty"`
+	// text says more: what the step is, or what holds; a Hold without text is
+	// over.
+	// +optional
+	Text string `json:"text,omitempty"`
+}
+
+// The outcomes of a RolloutAttempt.
+const (
+	OutcomePromoted   = "Promoted"
+	OutcomeAborted    = "Aborted"
+	OutcomeSuperseded = "Superseded"
+)
+
+// The kinds of AttemptMark.
+const (
+	MarkStep    = "Step"
+	MarkWeight  = "Weight"
+	MarkHold    = "Hold"
+	MarkPaused  = "Paused"
+	MarkResumed = "Resumed"
+)
 
 // AnalysisVerdict is why an analysis failed, recorded by the same write that
 // aborts the Rollout.

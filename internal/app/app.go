@@ -29,6 +29,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"sluice.dev/sluice/api/v1alpha1"
+	"sluice.dev/sluice/internal/codec"
 	"sluice.dev/sluice/internal/observe"
 )
 
@@ -137,10 +138,17 @@ func (c *Config) cache() (cache.Options, error) {
 	return options, nil
 }
 
-// slim drops what no pass reads.
+// slim drops what no pass reads. Of who changed a Rollout it keeps who changed
+// its template.
 func slim(in any) (any, error) {
 	if obj, ok := in.(metav1.Object); ok {
-		obj.SetManagedFields(nil)
+		var kept []metav1.ManagedFieldsEntry
+		if _, rollout := in.(*v1alpha1.Rollout); rollout {
+			if m := codec.TemplateManager(obj.GetManagedFields()); m != nil {
+				kept = []metav1.ManagedFieldsEntry{{Manager: m.Manager, Operation: m.Operation, Time: m.Time}}
+			}
+		}
+		obj.SetManagedFields(kept)
 		if a := obj.GetAnnotations(); a["kubectl.kubernetes.io/last-applied-configuration"] != "" {
 			delete(a, "kubectl.kubernetes.io/last-applied-configuration")
 		}

@@ -149,6 +149,9 @@ const maxStoredMessage = 1024
 
 func toSluice(was *v1alpha1.SluiceStatus, st rollout.Status, now time.Time) *v1alpha1.SluiceStatus {
 	out := &v1alpha1.SluiceStatus{Attempt: st.Attempt, AbortReason: st.Reason, Hold: Clip(st.Hold), Holding: st.Holding, Waived: int32(st.Waived), Adopted: st.Adopted}
+	if was != nil {
+		out.Attempts = was.Attempts
+	}
 	if st.Hold != "" {
 		out.HoldingSince = toTime(now)
 		if was != nil && was.HoldingSince != nil {
@@ -162,12 +165,16 @@ func toSluice(was *v1alpha1.SluiceStatus, st rollout.Status, now time.Time) *v1a
 		out.Skipped = append(out.Skipped, v1alpha1.SkippedStep{Step: int32(k.Step), What: k.What, By: skippedBy(was, k), At: toTime(k.At)})
 	}
 	if v := st.Verdict; v != nil {
-		out.Verdict = &v1alpha1.AnalysisVerdict{
-			Run: v.Run, Metric: v.Metric, Message: Clip(v.Message), Value: Clip(v.Value),
-			Failed: v.Failed, Limit: v.Limit, At: toTime(v.At),
-		}
+		out.Verdict = toVerdict(v)
 	}
 	return out
+}
+
+func toVerdict(v *rollout.Verdict) *v1alpha1.AnalysisVerdict {
+	return &v1alpha1.AnalysisVerdict{
+		Run: v.Run, Metric: v.Metric, Message: Clip(v.Message), Value: Clip(v.Value),
+		Failed: v.Failed, Limit: v.Limit, At: toTime(v.At),
+	}
 }
 
 // skippedBy keeps the name that an earlier write recorded for k.
@@ -213,11 +220,13 @@ func toTime(t time.Time) *metav1.Time {
 
 // Clip bounds a message, for the status or an event, without cutting a
 // character in two. The API server refuses an event that is longer.
-func Clip(s string) string {
-	if len(s) <= maxStoredMessage {
+func Clip(s string) string { return clipTo(s, maxStoredMessage) }
+
+func clipTo(s string, limit int) string {
+	if len(s) <= limit {
 		return s
 	}
-	cut := maxStoredMessage - len("…")
+	cut := limit - len("…")
 	for cut > 0 && s[cut]&0xC0 == 0x80 {
 		cut--
 	}
