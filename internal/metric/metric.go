@@ -35,7 +35,8 @@ type Reading struct {
 	// Query is what was sent, arguments substituted; it never holds a secret.
 	Query string
 	// Notes are facts to keep with the measurement, keyed by short names: the
-	// groups of a grouped answer, or why an absent count was taken as zero.
+	// groups of a grouped answer, why an absent count was taken as zero, or the
+	// events that each query of a formula has counted.
 	Notes map[string]string
 }
 

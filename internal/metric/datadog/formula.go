@@ -5,7 +5,9 @@ package datadog
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -179,11 +181,14 @@ func (s *source) finish(f *columns, note string) metric.Reading {
 		note = strings.TrimPrefix(note+"; "+groupNote, "; ")
 	}
 	r := reading(f.table, f.results())
-	if note != "" {
+	for key, text := range map[string]string{"zero": note, "counts": f.totals()} {
+		if text == "" {
+			continue
+		}
 		if r.Notes == nil {
 			r.Notes = map[string]string{}
 		}
-		r.Notes["zero"] = note
+		r.Notes[key] = text
 	}
 	if r.Value == nil {
 		r.NoData = f.noValue()
@@ -205,6 +210,27 @@ func (f *columns) results() []cell {
 		}
 	}
 	return cells
+}
+
+// totals are the events that the queries which count some have counted, over
+// all rows, as a JSON object by name; empty when there are none.
+func (f *columns) totals() string {
+	sums := map[string]float64{}
+	for _, q := range f.spec.queries {
+		if sel, ok := parseSelector(q.text); !ok || !sel.count {
+			continue
+		}
+		for row := range f.table.rows() {
+			if v := f.queries[q.name].at(row); v.known() && !math.IsInf(v.value, 0) && !math.IsNaN(v.value) {
+				sums[q.name] += v.value
+			}
+		}
+	}
+	if len(sums) == 0 {
+		return ""
+	}
+	text, _ := json.Marshal(sums) // finite numbers always encode
+	return string(text)
 }
 
 // noValue says why a formula whose queries all have data has no value.

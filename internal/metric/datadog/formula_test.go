@@ -292,6 +292,7 @@ func TestTheGuidesQueriesAsTheyAreSent(t *testing.T) {
 		Value:  0.05,
 		Window: metric.Window{From: now.Add(-5 * time.Minute), To: now},
 		Query:  "errors / hits; errors = sum:" + failed + scope + "; hits = sum:" + hits + scope,
+		Notes:  map[string]string{"counts": `{"errors":5,"hits":100}`},
 	}
 	if diff := cmp.Diff(want, r); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -336,6 +337,7 @@ func TestGroupsOfAFormula(t *testing.T) {
 	}
 	want := map[string]string{
 		"groups": `[{"tags":{"zone":"b"},"value":0},{"tags":{"zone":"a"},"value":0.1}]`,
+		"counts": `{"errors":10,"hits":150}`,
 		"zero":   `query "errors" is missing in 2 of 3 groups and was taken as 0 there: it has data in the others`,
 	}
 	if diff := cmp.Diff(want, r.Notes); diff != "" {
@@ -358,7 +360,8 @@ func TestASilentQueryUnderDefaultZeroIsNotSaidToHaveData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[string]string{"groups": `[{"tags":{"zone":"a"},"value":0}]`}, r.Notes); diff != "" {
+	want := map[string]string{"groups": `[{"tags":{"zone":"a"},"value":0}]`, "counts": `{"hits":100}`}
+	if diff := cmp.Diff(want, r.Notes); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
