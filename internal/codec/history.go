@@ -34,23 +34,28 @@ func Chronicle(ro *v1alpha1.Rollout, plan *rollout.Plan, snap *rollout.Snapshot)
 	}
 	st, now := &plan.Status, metav1.NewMicroTime(snap.Now.Truncate(time.Microsecond))
 	all := slices.Clone(ro.Status.Sluice.Attempts)
-	if n := len(all); n > 0 && all[n-1].EndedAt == nil && !at(&all[n-1], st) {
-		all[n-1] = ended(all[n-1], v1alpha1.OutcomeSuperseded, now)
-		all[n-1].Message = supersededBy(ro, st)
+	last := func() *v1alpha1.RolloutAttempt {
+		if len(all) == 0 {
+			return nil
+		}
+		return &all[len(all)-1]
 	}
-	climbs := st.Stable != "" && st.Current != st.Stable && st.Attempt > 0
-	if n := len(all); climbs && (n == 0 || !at(&all[n-1], st)) {
+	if a := last(); a != nil && a.EndedAt == nil && !at(a, st) {
+		*a = ended(*a, v1alpha1.OutcomeSuperseded, now)
+		a.Message = supersededBy(ro, st)
+	}
+	if climbs := st.Stable != "" && st.Current != st.Stable; climbs && !at(last(), st) {
 		all = append(all, begun(ro, st, snap, now))
 	}
-	if n := len(all); n > 0 && at(&all[n-1], st) {
-		all[n-1] = follow(all[n-1], plan, snap, now)
+	if a := last(); at(a, st) {
+		*a = follow(*a, plan, snap, now)
 	}
 	ro.Status.Sluice.Attempts = all[max(0, len(all)-maxAttempts):]
 }
 
 // at reports whether st is about the attempt a.
 func at(a *v1alpha1.RolloutAttempt, st *rollout.Status) bool {
-	return a.Hash == string(st.Current) && a.Attempt == st.Attempt
+	return a != nil && a.Hash == string(st.Current) && a.Attempt == st.Attempt
 }
 
 func supersededBy(ro *v1alpha1.Rollout, st *rollout.Status) string {
@@ -158,26 +163,34 @@ func stepText(s rollout.Step) string {
 // markWeight notes the weight that is asked for, or that was seen. Without a
 // router it is the canary's share of the available pods when a step begins.
 func markWeight(a *v1alpha1.RolloutAttempt, plan *rollout.Plan, snap *rollout.Snapshot, now metav1.MicroTime) {
-	w, known := int32(0), false
-	st := &plan.Status
-	promoted := st.Current == st.Stable
-	switch {
-	case promoted && snap.Spec.Routed:
-		w, known = snap.Spec.MaxWeight, true
+	w, known := routed(plan, snap)
+	if !snap.Spec.Routed {
+		st, step := &plan.Status, lastMark(a, v1alpha1.MarkStep)
+		begins := step == nil || step.At.Equal(&now)
+		if w, known = podShare(snap, st.Current); !begins && !st.Abort && st.Current != st.Stable {
+			return
+		}
+	}
+	was := int32(0)
+	if last := lastMark(a, v1alpha1.MarkWeight); last != nil {
+		was = last.Value
+	}
+	if known && w != was {
+		mark(a, v1alpha1.AttemptMark{At: now, Kind: v1alpha1.MarkWeight, Value: w})
+	}
+}
+
+// routed is the weight of the current revision by the router.
+func routed(plan *rollout.Plan, snap *rollout.Snapshot) (w int32, known bool) {
+	switch st := &plan.Status; {
+	case st.Current == st.Stable:
+		return snap.Spec.MaxWeight, true
 	case plan.Weights != nil:
-		w, known = plan.Weights.Canary, true
+		return plan.Weights.Canary, true
 	case snap.Router != nil:
-		w, known = snap.Router.Weights.Canary, true
-	case !snap.Spec.Routed:
-		w, known = podShare(snap, st.Current)
-		last := lastMark(a, v1alpha1.MarkStep)
-		known = known && (last == nil || last.At.Equal(&now) || st.Abort || promoted)
+		return snap.Router.Weights.Canary, true
 	}
-	last := lastMark(a, v1alpha1.MarkWeight)
-	if !known || last == nil && w == 0 || last != nil && last.Value == w {
-		return
-	}
-	mark(a, v1alpha1.AttemptMark{At: now, Kind: v1alpha1.MarkWeight, Value: w})
+	return 0, false
 }
 
 func podShare(snap *rollout.Snapshot, r rollout.Revision) (int32, bool) {
