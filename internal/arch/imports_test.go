@@ -28,6 +28,7 @@ var pure = map[string][]string{
 	"internal/podtemplate":      {module + "api/v1alpha1", "k8s.io/api", "k8s.io/apimachinery"},
 	"internal/codec":            {module + "api/v1alpha1", module + "internal/rollout", "k8s.io/api", "k8s.io/apimachinery"},
 	"internal/act":              {module + "api/v1alpha1", "k8s.io/api", "k8s.io/apimachinery"},
+	"internal/evidence":         {module + "api/v1alpha1", module + "internal/analysis", module + "internal/view", "k8s.io/api", "k8s.io/apimachinery"},
 	"internal/view":             {module + "api/v1alpha1", module + "internal", "k8s.io/api", "k8s.io/apimachinery"},
 	"internal/sim":              {module + "internal/rollout", module + "internal/replicas"},
 	"internal/traffic":          {module + "api/v1alpha1", "k8s.io/apimachinery"},

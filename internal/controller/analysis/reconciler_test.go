@@ -19,6 +19,7 @@ import (
 
 	"sluice.dev/sluice/api/v1alpha1"
 	judge "sluice.dev/sluice/internal/analysis"
+	"sluice.dev/sluice/internal/evidence"
 )
 
 const margin = 500 * time.Millisecond
@@ -588,6 +589,9 @@ func TestWhatIsKept(t *testing.T) {
 			if (m.Metadata["groups"] != "") != (i == 9) || m.Metadata["zero"] != "errors" {
 				t.Errorf("groups are kept on the latest only: measurement %d has %v", i, m.Metadata)
 			}
+		}
+		if past := results[0].Metadata[evidence.KeyPast]; strings.Count(past, `["S",`) != 5 || len(results[1].Metadata[evidence.KeyPast]) == 0 {
+			t.Errorf("the five before them are in the evidence: %s", past)
 		}
 		if got.Status.DryRunSummary == nil || got.Status.DryRunSummary.Count != 1 || got.Status.RunSummary.Count != 1 || !results[1].DryRun {
 			t.Errorf("summaries are %+v and %+v", got.Status.RunSummary, got.Status.DryRunSummary)

@@ -13,6 +13,7 @@ import (
 
 	"sluice.dev/sluice/api/v1alpha1"
 	judge "sluice.dev/sluice/internal/analysis"
+	"sluice.dev/sluice/internal/evidence"
 )
 
 // The keys of metadata that this controller adds to those of the judge.
@@ -138,7 +139,11 @@ func resultOf(run *v1alpha1.AnalysisRun, next step, i int) v1alpha1.MetricResult
 	if n := next.prepared.retention[r.Name]; n > 0 {
 		keep = n
 	}
-	out.Measurements = out.Measurements[max(0, len(out.Measurements)-keep):]
+	cut := max(0, len(out.Measurements)-keep)
+	if past := evidence.Keep(out.Metadata[evidence.KeyPast], out.Measurements[:cut], evidence.PastBudget(len(next.rule.Metrics))); past != "" {
+		out.Metadata[evidence.KeyPast] = past
+	}
+	out.Measurements = out.Measurements[cut:]
 	return out
 }
 
