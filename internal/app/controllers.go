@@ -4,6 +4,8 @@
 package app
 
 import (
+	"errors"
+
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 
@@ -23,7 +25,7 @@ const fieldOwner = "rollouts-controller"
 func controllers(mgr ctrl.Manager, c Config) error {
 	board := verdict.New(1024)
 	if c.runs(ControllerRollouts) {
-		if err := addRollouts(mgr, c, board); err != nil {
+		if err := errors.Join(addRollouts(mgr, c, board), addEvidence(mgr, c, board)); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -46,7 +47,8 @@ type Config struct {
 	Semantics    string
 	ErrorBackoff time.Duration
 
-	Vault VaultConfig
+	Vault    VaultConfig
+	Evidence EvidenceConfig
 }
 
 // Flags returns the flags of the controller, which write into c. They are the
@@ -76,6 +78,7 @@ func (c *Config) Flags() *pflag.FlagSet {
 	f.StringVar(&c.Semantics, "analysis-semantics", string(analysis.Guide), "how measurements are judged: guide, or argo for the rules of Argo Rollouts")
 	f.DurationVar(&c.ErrorBackoff, "analysis-error-backoff", 10*time.Second, "first wait after a measurement that failed; it doubles up to the metric's interval, and never exceeds the interval or this, whichever is longer")
 	c.Vault.flags(f)
+	c.Evidence.flags(f)
 	var resync int
 	f.IntVar(&resync, "rollout-resync", 900, "seconds after which every object is looked at again")
 	c.Resync = 15 * time.Minute
@@ -114,7 +117,7 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("--leader-election-retry-period (%s) must be shorter than --leader-election-renew-deadline (%s), and that shorter than --leader-election-lease-duration (%s)",
 			c.RetryPeriod, c.RenewDeadline, c.LeaseDuration)
 	}
-	if err := c.Vault.validate(); err != nil {
+	if err := errors.Join(c.Vault.validate(), c.Evidence.validate()); err != nil {
 		return err
 	}
 	// The others are Argo Rollouts' and are accepted for its command lines.

@@ -41,9 +41,10 @@ func Read(data []byte) (Record, error) {
 }
 
 // Base is the name of r's files, without an ending. It is the same whenever and
-// wherever r is written, and another attempt's is another.
+// wherever r is written, another attempt's is another, also of another Rollout
+// of the same name, and names are in the order of time.
 func Base(r *Record) string {
-	return fmt.Sprintf("%s-revision-%d-attempt-%d", r.Rollout, r.Revision, r.Attempt)
+	return fmt.Sprintf("%s-%s-revision-%d-attempt-%d", r.Rollout, r.StartedAt.UTC().Format("20060102T150405Z"), r.Revision, r.Attempt)
 }
 
 // Zip writes an archive of r as HTML and as JSON, and of the runs as the API

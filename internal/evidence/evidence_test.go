@@ -436,8 +436,8 @@ func TestZipHoldsThePageTheRecordAndTheRuns(t *testing.T) {
 		}
 	}
 	want := []string{
-		"checkout-revision-5-attempt-1/evidence.html", "checkout-revision-5-attempt-1/evidence.json",
-		"checkout-revision-5-attempt-1/analysisruns/checkout-7969db57d7-5.json", "checkout-revision-5-attempt-1/analysisruns/checkout-7969db57d7-5-2.json",
+		"checkout-20260301T090000Z-revision-5-attempt-1/evidence.html", "checkout-20260301T090000Z-revision-5-attempt-1/evidence.json",
+		"checkout-20260301T090000Z-revision-5-attempt-1/analysisruns/checkout-7969db57d7-5.json", "checkout-20260301T090000Z-revision-5-attempt-1/analysisruns/checkout-7969db57d7-5-2.json",
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Error(diff)

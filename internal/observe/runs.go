@@ -18,12 +18,13 @@ import (
 
 	"sluice.dev/sluice/api/v1alpha1"
 	analysisrun "sluice.dev/sluice/internal/controller/analysis"
+	"sluice.dev/sluice/internal/evidence"
 	"sluice.dev/sluice/internal/rollout"
 )
 
 // AnnotationAttempt is the annotation of an analysis run that says which
 // attempt of its Rollout started it.
-const AnnotationAttempt = v1alpha1.SluicePrefix + "attempt"
+const AnnotationAttempt = evidence.KeyAttempt
 
 // runs reads the analysis runs that the rollout owns.
 func (o *Observer) runs(ctx context.Context, w *World) error {
