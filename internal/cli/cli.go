@@ -71,7 +71,7 @@ func New(o Options) *cobra.Command {
 	p.flags = kube.NewFlags(root.PersistentFlags())
 	logging(p, root.PersistentFlags())
 	group(root, "look", "See what is going on:",
-		getCommand(p), listCommand(p), describeCommand(p), statusCommand(p))
+		getCommand(p), listCommand(p), describeCommand(p), statusCommand(p), evidenceCommand(p))
 	group(root, "steer", "Steer a release:",
 		promoteCommand(p), abortCommand(p), retryCommand(p), pauseCommand(p), undoCommand(p),
 		restartCommand(p), setCommand(p), terminateCommand(p))

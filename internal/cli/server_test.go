@@ -176,7 +176,7 @@ func (s *server) get(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch path.Base(path.Dir(r.URL.Path)) {
-	case "rollouts", "experiments", "analysisruns", "deployments":
+	case "rollouts", "experiments", "analysisruns", "deployments", "configmaps":
 		fail(w, http.StatusNotFound, "NotFound", "not found")
 		return
 	}
@@ -193,7 +193,7 @@ func (s *server) get(w http.ResponseWriter, r *http.Request) {
 // kindOf is the kind and the version of a collection's objects.
 func kindOf(r *http.Request) (kind, version string) {
 	kind = map[string]string{
-		"rollouts": "Rollout", "analysisruns": "AnalysisRun", "experiments": "Experiment", "replicasets": "ReplicaSet", "pods": "Pod",
+		"rollouts": "Rollout", "analysisruns": "AnalysisRun", "experiments": "Experiment", "replicasets": "ReplicaSet", "pods": "Pod", "configmaps": "ConfigMap",
 	}[path.Base(r.URL.Path)]
 	version, _, _ = strings.Cut(strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/apis/"), "/api/"), "/namespaces/")
 	return kind, strings.TrimSuffix(version, "/"+path.Base(r.URL.Path))
