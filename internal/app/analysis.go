@@ -19,12 +19,14 @@ import (
 	"sluice.dev/sluice/internal/verdict"
 )
 
-func addAnalysis(mgr ctrl.Manager, c Config, board *verdict.Board) error {
+// newAnalysis makes the reconciler of analysis runs, which also counts for the
+// record. It is not connected to the manager yet.
+func newAnalysis(mgr ctrl.Manager, c Config, board *verdict.Board) (*analysiscontroller.Reconciler, error) {
 	keys, err := addVault(mgr, c.Vault)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	r := analysiscontroller.New(analysiscontroller.Deps{
+	return analysiscontroller.New(analysiscontroller.Deps{
 		Client:   mgr.GetClient(),
 		Live:     mgr.GetAPIReader(),
 		Registry: builtin.Metrics(),
@@ -40,8 +42,7 @@ func addAnalysis(mgr ctrl.Manager, c Config, board *verdict.Board) error {
 		Semantics: analysis.Semantics(c.Semantics),
 		Backoff:   c.ErrorBackoff,
 		Instance:  c.Instance,
-	})
-	return r.Setup(mgr, c.AnalysisThreads)
+	}), nil
 }
 
 // secretReader reads Secrets one by one from the API server: a watch would

@@ -24,13 +24,17 @@ const fieldOwner = "rollouts-controller"
 // controllers adds those that c asks for.
 func controllers(mgr ctrl.Manager, c Config) error {
 	board := verdict.New(1024)
+	runs, err := newAnalysis(mgr, c, board)
+	if err != nil {
+		return err
+	}
 	if c.runs(ControllerRollouts) {
-		if err := errors.Join(addRollouts(mgr, c, board), addEvidence(mgr, c, board)); err != nil {
+		if err := errors.Join(addRollouts(mgr, c, board), addEvidence(mgr, c, board, runs)); err != nil {
 			return err
 		}
 	}
 	if c.runs(ControllerAnalysis) {
-		return addAnalysis(mgr, c, board)
+		return runs.Setup(mgr, c.AnalysisThreads)
 	}
 	return nil
 }

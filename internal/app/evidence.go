@@ -13,6 +13,7 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 
+	analysiscontroller "sluice.dev/sluice/internal/controller/analysis"
 	evidencecontroller "sluice.dev/sluice/internal/controller/evidence"
 	"sluice.dev/sluice/internal/export"
 	"sluice.dev/sluice/internal/verdict"
@@ -93,7 +94,7 @@ func (c *EvidenceConfig) places() ([]evidencecontroller.Place, error) {
 	return out, nil
 }
 
-func addEvidence(mgr ctrl.Manager, c Config, board *verdict.Board) error {
+func addEvidence(mgr ctrl.Manager, c Config, board *verdict.Board, runs *analysiscontroller.Reconciler) error {
 	if c.Evidence.History == 0 {
 		return nil
 	}
@@ -102,7 +103,7 @@ func addEvidence(mgr ctrl.Manager, c Config, board *verdict.Board) error {
 		return err
 	}
 	r := &evidencecontroller.Recorder{
-		Cached: mgr.GetClient(), Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: clock.RealClock{}, Busy: board.Busy,
+		Cached: mgr.GetClient(), Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: clock.RealClock{}, Busy: board.Busy, Count: analysiscontroller.Counter{Reconciler: runs}.Count,
 		Limits: evidencecontroller.Limits{
 			History: c.Evidence.History, MaxBytes: c.Evidence.MaxBytes, Namespace: c.Namespace, Instance: c.Instance,
 		},

@@ -62,7 +62,7 @@ func evidenceRolloutCommand(p *program) *cobra.Command {
 		Args:              named("rollout", true),
 		ValidArgsFunction: p.complete(kube.Rollouts, true),
 		RunE: func(c *cobra.Command, args []string) error {
-			return p.evidence(c.Context(), bare(args[0]), a)
+			return showEvidence(c.Context(), p, bare(args[0]), a)
 		},
 	}
 	c.Flags().Int64Var(&a.revision, "revision", 0, "The revision; 0: the newest")
@@ -73,7 +73,7 @@ func evidenceRolloutCommand(p *program) *cobra.Command {
 	return c
 }
 
-func (p *program) evidence(ctx context.Context, name string, a asked) error {
+func showEvidence(ctx context.Context, p *program, name string, a asked) error {
 	format, err := a.format()
 	if err != nil {
 		return err
@@ -92,7 +92,7 @@ func (p *program) evidence(ctx context.Context, name string, a asked) error {
 	if len(hidden) > 0 {
 		writef(p.Err, "not on record, because you may not list them: %s\n", strings.Join(hidden, ", "))
 	}
-	kept, err := client.Evidence(ctx, o.Rollout.UID)
+	kept, err := kube.Evidence{Client: client}.List(ctx, o.Rollout.UID)
 	if err != nil {
 		writef(p.Err, "what ended earlier is left out: %v\n", err)
 	}
@@ -105,7 +105,7 @@ func (p *program) evidence(ctx context.Context, name string, a asked) error {
 	if err != nil {
 		return err
 	}
-	r, err := p.recordOf(ctx, client, o, found)
+	r, err := recordOf(ctx, client, o, found, p.Now())
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (p *program) evidence(ctx context.Context, name string, a asked) error {
 	if err != nil {
 		return err
 	}
-	return p.deliver(a.to, data)
+	return deliver(p, a.to, data)
 }
 
 // format is what to write.
@@ -202,9 +202,9 @@ func choose(all []attempt, a asked, name string) (attempt, error) {
 }
 
 // recordOf reads a record, or makes it of what is there now.
-func (p *program) recordOf(ctx context.Context, client *kube.Client, o view.Objects, a attempt) (evidence.Record, error) {
+func recordOf(ctx context.Context, client *kube.Client, o view.Objects, a attempt, now time.Time) (evidence.Record, error) {
 	if a.live == nil {
-		return client.Record(ctx, a.Name)
+		return kube.Evidence{Client: client}.Record(ctx, a.Name)
 	}
 	objects := evidence.Objects{Rollout: o.Rollout}
 	for i := range o.ReplicaSets {
@@ -214,7 +214,7 @@ func (p *program) recordOf(ctx context.Context, client *kube.Client, o view.Obje
 		objects.Runs = append(objects.Runs, &o.AnalysisRuns[i])
 	}
 	objects.ReplicaSets = ownSets(o, objects.ReplicaSets)
-	return evidence.Build(objects, a.live, p.Now()), nil
+	return evidence.Build(objects, a.live, now), nil
 }
 
 // ownSets leaves out what another Rollout with the same labels owns.
@@ -237,13 +237,13 @@ func encode(ctx context.Context, client *kube.Client, r *evidence.Record, format
 	case "json":
 		return evidence.JSON(r)
 	case "zip":
-		return evidence.Zip(r, client.RunsNamed(ctx, r))
+		return evidence.Zip(r, kube.Evidence{Client: client}.Runs(ctx, r))
 	}
 	return []byte(evidence.Text(r)), nil
 }
 
 // deliver writes data to a file, or to the screen.
-func (p *program) deliver(to string, data []byte) error {
+func deliver(p *program, to string, data []byte) error {
 	if to == "" {
 		write(p.Out, string(data))
 		return nil

@@ -27,7 +27,21 @@ type Objects struct {
 	Rollout     *v1alpha1.Rollout
 	ReplicaSets []*appsv1.ReplicaSet
 	Runs        []*v1alpha1.AnalysisRun
+	// Totals are what was counted over the whole attempt; see Countable.
+	Totals []Total
 }
+
+// A Total is what the queries of a metric have counted between two times, or why
+// they could not be asked.
+type Total struct {
+	Countable
+	Counts   map[string]float64
+	From, To time.Time
+	Problem  string
+}
+
+// A Countable is a metric whose queries count the canary's requests.
+type Countable struct{ Run, Metric string }
 
 // Build makes the record of attempt, which is one of those in the Rollout's
 // status, as it is at now.
@@ -51,7 +65,7 @@ func Build(o Objects, attempt *v1alpha1.RolloutAttempt, now time.Time) Record {
 		r.Runs = append(r.Runs, runOf(run))
 	}
 	r.Runs = append([]Run{}, r.Runs...)
-	r.Requests = requests(&r)
+	r.Requests = requests(&r, o.Totals)
 	r.Missing = missing(o, attempt, &r)
 	r.Verdict = sentences(&r, attempt.Verdict)
 	return r
@@ -148,6 +162,11 @@ func missing(o Objects, a *v1alpha1.RolloutAttempt, r *Record) []string {
 	}
 	if v := a.Verdict; v != nil && v.Run != "" && !slices.ContainsFunc(r.Runs, func(x Run) bool { return x.Name == v.Run }) {
 		out = append(out, fmt.Sprintf("The AnalysisRun %s, which decided, was deleted before this record was made.", v.Run))
+	}
+	for _, t := range o.Totals {
+		if t.Problem != "" {
+			out = append(out, fmt.Sprintf("The requests that the canary served could not be counted: %s.", strings.TrimSuffix(t.Problem, ".")))
+		}
 	}
 	return append(out, unlisted(r)...)
 }

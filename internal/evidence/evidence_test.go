@@ -181,7 +181,7 @@ func TestTheRequestsThatTheCanaryServed(t *testing.T) {
 		if tc.change != nil {
 			tc.change(&r)
 		}
-		got := requests(&r)
+		got := requests(&r, nil)
 		if tc.served == 0 {
 			if got != nil {
 				t.Errorf("%s: got %+v, want none", name, got)
@@ -191,6 +191,42 @@ func TestTheRequestsThatTheCanaryServed(t *testing.T) {
 		if got == nil || got.Served != tc.served || got.Failed != tc.failed {
 			t.Errorf("%s: got %+v, want %v and %v", name, got, tc.served, tc.failed)
 		}
+	}
+}
+
+func TestWhatWasCountedOverTheWholeAttempt(t *testing.T) {
+	t.Parallel()
+	total := func(problem string, counts map[string]float64) []Total {
+		return []Total{{Countable: Countable{Run: "checkout-" + canaryHash + "-5", Metric: "error-rate"}, Counts: counts, From: at(0), To: recorded(), Problem: problem}}
+	}
+	tests := map[string]struct {
+		totals []Total
+		want   Requests
+	}{
+		"both counts":            {total("", map[string]float64{"errors": 612, "hits": 12840}), Requests{Served: 12840, Failed: 612}},
+		"no errors, which exist": {total("", map[string]float64{"hits": 12840}), Requests{Served: 12840}},
+		"nothing":                {total("", nil), Requests{Served: 10944, Failed: 497, AtLeast: true}},
+		"an error":               {total("Datadog answered 503", nil), Requests{Served: 10944, Failed: 497, AtLeast: true}},
+	}
+	for name, tc := range tests {
+		o, a := aborted()
+		o.Totals = tc.totals
+		r := Build(o, a, recorded())
+		if q := r.Requests; q == nil || q.Served != tc.want.Served || q.Failed != tc.want.Failed || q.AtLeast != tc.want.AtLeast {
+			t.Errorf("%s: got %+v, want %+v", name, q, tc.want)
+		}
+		if said := strings.Contains(strings.Join(r.Missing, " "), "could not be counted: Datadog answered 503."); said != (name == "an error") {
+			t.Errorf("%s: it lacks %q", name, r.Missing)
+		}
+	}
+	o, a := aborted()
+	r := Build(o, a, recorded())
+	r.each(func(m Metric) Metric { m.Aggregator = "last"; return m })
+	if q := requests(&r, nil); q != nil {
+		t.Errorf("the last buckets of windows are added up as if they were windows: %+v", q)
+	}
+	if diff := cmp.Diff([]Countable{{"checkout-" + canaryHash + "-5", "error-rate"}}, CountableOf(&r)); diff != "" {
+		t.Error(diff)
 	}
 }
 

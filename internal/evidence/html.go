@@ -104,11 +104,14 @@ func facts(r *Record) []fact {
 		if q.Served > 0 {
 			share = fmt.Sprintf("%s %%, ", number(q.Failed/q.Served*100))
 		}
-		out = append(out,
-			fact{"Requests served", "≥ " + Thousands(q.Served), fmt.Sprintf("by the canary, in %s", plural(q.Windows, "window"))},
+		served := fact{"Requests served", Thousands(q.Served), "by the canary in all"}
+		if q.AtLeast {
+			served.Value, served.More = "≥ "+served.Value, fmt.Sprintf("by the canary, in %s", plural(q.Windows, "window"))
+		}
+		out = append(out, served,
 			fact{"Requests failed", Thousands(q.Failed), share + "by metric " + q.Metric})
 	} else {
-		out = append(out, fact{"Requests served", "not known", "no metric divides one count of the canary by another"})
+		out = append(out, fact{"Requests served", "not known", "no query counts them"})
 	}
 	readings, bad := 0, 0
 	for i := range r.Runs {

@@ -138,8 +138,9 @@ type Skip struct {
 	At time.Time `json:"at,omitzero"`
 }
 
-// Requests is how many requests the canary served, at least: the sum over the
-// measured windows that do not overlap.
+// Requests is how many requests the canary served: as one query over the whole
+// attempt counts them, or at least, by the sum over measured windows that do not
+// overlap.
 type Requests struct {
 	// served is how many there were.
 	Served float64 `json:"served"`
@@ -149,12 +150,14 @@ type Requests struct {
 	Metric string `json:"metric"`
 	// run that the metric belongs to.
 	Run string `json:"run"`
-	// from is when the first window began.
+	// from is when the counting began.
 	From time.Time `json:"from"`
-	// to is when the last one ended.
+	// to is when it ended.
 	To time.Time `json:"to"`
+	// atLeast says that there may have been more: it is a sum over windows.
+	AtLeast bool `json:"atLeast,omitempty"`
 	// windows is how many were added up.
-	Windows int `json:"windows"`
+	Windows int `json:"windows,omitempty"`
 	// gap is how many seconds between from and to no window covers.
 	Gap float64 `json:"gap,omitempty"`
 }
@@ -193,6 +196,8 @@ type Metric struct {
 	DryRun bool `json:"dryRun,omitempty"`
 	// query is what was asked, without secrets.
 	Query string `json:"query,omitempty"`
+	// aggregator is what made one number of a window, such as last or sum.
+	Aggregator string `json:"aggregator,omitempty"`
 	// pass is the success condition.
 	Pass string `json:"pass,omitempty"`
 	// fail is the failure condition.

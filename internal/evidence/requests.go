@@ -21,24 +21,63 @@ type tally struct {
 	served, failed float64
 }
 
-// requests adds up what the canary served. It knows if a metric divides one
-// count by another and both are the canary's alone. Windows overlap, so it adds
-// up those that do not, and chooses them so that the sum is largest: it is what
-// was served at least.
-func requests(r *Record) *Requests {
-	var best *Requests
-	byQuery := map[string][]tally{}
-	names := map[string][2]string{}
+// CountableOf are the metrics of r whose queries count the canary's requests: one
+// of each query, of the run that began first.
+func CountableOf(r *Record) []Countable {
+	var out []Countable
+	seen := map[string]bool{}
 	for i := range r.Runs {
 		for j := range r.Runs[i].Metrics {
 			m := &r.Runs[i].Metrics[j]
-			t := tallies(r, m)
-			if len(t) == 0 {
-				continue
+			if _, ok := r.ratioOf(m); ok && !seen[m.Query] {
+				seen[m.Query] = true
+				out = append(out, Countable{Run: r.Runs[i].Name, Metric: m.Name})
 			}
-			byQuery[m.Query] = append(byQuery[m.Query], t...)
-			if _, ok := names[m.Query]; !ok {
-				names[m.Query] = [2]string{m.Name, r.Runs[i].Name}
+		}
+	}
+	return out
+}
+
+// requests is what the canary served. It is known if a metric divides one count
+// by another and both are the canary's alone: by what was counted over the whole
+// attempt, or by the windows that it was measured in.
+func requests(r *Record, totals []Total) *Requests {
+	for _, t := range totals {
+		m := r.metric(t.Run, t.Metric)
+		if m == nil || t.Problem != "" {
+			continue
+		}
+		if q, ok := r.ratioOf(m); ok && t.Counts[q.whole] > 0 {
+			part, known := t.Counts[q.part]
+			if !known && !m.counted(q.part) {
+				continue // silence is no zero
+			}
+			failed := part
+			if q.good {
+				failed = t.Counts[q.whole] - part
+			}
+			return &Requests{Served: t.Counts[q.whole], Failed: failed, Metric: t.Metric, Run: t.Run, From: t.From.UTC(), To: t.To.UTC()}
+		}
+	}
+	return atLeast(r)
+}
+
+// counted reports whether a reading of m has a count of that name.
+func (m *Metric) counted(name string) bool {
+	return slices.ContainsFunc(m.Readings, func(x Reading) bool { _, ok := x.Counts[name]; return ok })
+}
+
+// atLeast adds up windows. They overlap, so it adds up those that do not, and
+// chooses them so that the sum is largest: it is what was served at least.
+func atLeast(r *Record) *Requests {
+	var best *Requests
+	byQuery, first := map[string][]tally{}, map[string]Countable{}
+	for i := range r.Runs {
+		for j := range r.Runs[i].Metrics {
+			m := &r.Runs[i].Metrics[j]
+			byQuery[m.Query] = append(byQuery[m.Query], tallies(r, m)...)
+			if _, ok := first[m.Query]; !ok {
+				first[m.Query] = Countable{Run: r.Runs[i].Name, Metric: m.Name}
 			}
 		}
 	}
@@ -47,7 +86,7 @@ func requests(r *Record) *Requests {
 		if len(chosen) == 0 {
 			continue
 		}
-		sum := &Requests{Metric: names[q][0], Run: names[q][1], From: chosen[0].from, To: chosen[len(chosen)-1].to, Windows: len(chosen)}
+		sum := &Requests{AtLeast: true, Metric: first[q].Metric, Run: first[q].Run, From: chosen[0].from, To: chosen[len(chosen)-1].to, Windows: len(chosen)}
 		for i, t := range chosen {
 			sum.Served += t.served
 			sum.Failed += t.failed
@@ -62,28 +101,42 @@ func requests(r *Record) *Requests {
 	return best
 }
 
-// tallies are the windows of a metric that counts the canary's requests.
-func tallies(r *Record, m *Metric) []tally {
+// A division is a ratio of two counts of the canary's requests: of those that
+// went well, or of those that failed, to all.
+type division struct {
+	part, whole string
+	good        bool
+}
+
+// ratioOf is the ratio that m measures, if it is one of the canary's requests.
+func (r *Record) ratioOf(m *Metric) (division, bool) {
 	formula, queries := parseQuery(m.Query)
 	part := ratio.FindStringSubmatch(formula)
 	if part == nil || !r.canarys(queries[part[1]]) || !r.canarys(queries[part[2]]) {
-		return nil
+		return division{}, false
 	}
 	good, ok := countsGood(m)
-	if !ok {
+	return division{part: part[1], whole: part[2], good: good}, ok
+}
+
+// tallies are the windows of a metric that counts the canary's requests, if what
+// it counts is all of a window.
+func tallies(r *Record, m *Metric) []tally {
+	q, ok := r.ratioOf(m)
+	if !ok || m.Aggregator != "sum" {
 		return nil
 	}
 	var out []tally
 	for i := range m.Readings {
 		x := &m.Readings[i]
-		top, all, ok := parts(x, part[1], part[2])
+		part, whole, ok := parts(x, q.part, q.whole)
 		if !ok || r.Attempt > 1 && x.From.Before(r.StartedAt) {
 			continue // an earlier attempt's requests may be in it
 		}
-		if good {
-			top = all - top
+		if q.good {
+			part = whole - part
 		}
-		out = append(out, tally{from: x.From, to: x.To, served: all, failed: top})
+		out = append(out, tally{from: x.From, to: x.To, served: whole, failed: part})
 	}
 	return out
 }

@@ -4,6 +4,7 @@
 package evidence
 
 import (
+	"cmp"
 	"maps"
 	"strings"
 	"time"
@@ -53,6 +54,11 @@ func metricOf(run *v1alpha1.AnalysisRun, d *view.MetricDetail) Metric {
 		}
 	}
 	m.Query = strings.Join(queries, "; ")
+	for i := range run.Spec.Metrics {
+		if dd := run.Spec.Metrics[i].Provider.Datadog; dd != nil && run.Spec.Metrics[i].Name == d.Name && dd.APIVersion == "v2" {
+			m.Aggregator = cmp.Or(dd.Aggregator, "last")
+		}
+	}
 	for i := range run.Status.MetricResults {
 		res := &run.Status.MetricResults[i]
 		if res.Name != d.Name {

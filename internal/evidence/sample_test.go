@@ -63,7 +63,7 @@ func metrics() []v1alpha1.Metric {
 		{
 			Name: "error-rate", Interval: "60s", InitialDelay: "60s", Count: new(intstr.FromInt32(5)), FailureLimit: new(intstr.FromInt32(2)),
 			SuccessCondition: "result < 0.01", FailureCondition: "result >= 0.05", AbortCondition: "result >= 0.5",
-			Provider: v1alpha1.MetricProvider{Datadog: &v1alpha1.DatadogMetric{APIVersion: "v2", Formula: "errors / hits", Queries: map[string]string{"errors": errorsQuery, "hits": hitsQuery}}},
+			Provider: v1alpha1.MetricProvider{Datadog: &v1alpha1.DatadogMetric{APIVersion: "v2", Aggregator: "sum", Formula: "errors / hits", Queries: map[string]string{"errors": errorsQuery, "hits": hitsQuery}}},
 		},
 		{
 			Name: "p99-latency", Interval: "60s", InitialDelay: "60s", Count: new(intstr.FromInt32(5)), FailureLimit: new(intstr.FromInt32(2)),
@@ -193,7 +193,12 @@ func aborted() (Objects, *v1alpha1.RolloutAttempt) {
 	complete(gate, 10*time.Minute+15*time.Second, v1alpha1.AnalysisPhaseSuccessful, "")
 	from, to := replicaSet(ro, stableHash, 4, "registry.example.com/payments/checkout:1.0.0"), replicaSet(ro, canaryHash, 5, "registry.example.com/payments/checkout:1.1.0")
 	to.Spec.Template.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "POOL_SIZE", Value: "64"}, {Name: "DB_PASSWORD", Value: "correct horse"}, {Name: "CACHE", Value: "on"}}
-	return Objects{Rollout: ro, ReplicaSets: []*appsv1.ReplicaSet{from, to}, Runs: []*v1alpha1.AnalysisRun{gate, guard}}, attempt
+	total := Total{
+		Countable: Countable{Run: guard.Name, Metric: "error-rate"}, Counts: map[string]float64{"errors": 612, "hits": 12840}, From: at(0), To: recorded(),
+	}
+	return Objects{
+		Rollout: ro, ReplicaSets: []*appsv1.ReplicaSet{from, to}, Runs: []*v1alpha1.AnalysisRun{gate, guard}, Totals: []Total{total},
+	}, attempt
 }
 
 // promoted is a release that went through, with a step that a person passed
@@ -205,7 +210,7 @@ func promoted() (Objects, *v1alpha1.RolloutAttempt) {
 	a.EndedAt, a.Outcome, a.Reason, a.Message, a.Verdict = &ended, v1alpha1.OutcomePromoted, "", "", nil
 	a.Skipped = []v1alpha1.SkippedStep{{Step: 6, What: "pause", At: stamp(at(25 * time.Minute))}}
 	complete(o.Runs[0], 10*time.Minute+15*time.Second, v1alpha1.AnalysisPhaseSuccessful, "")
-	o.Runs = o.Runs[:1]
+	o.Runs, o.Totals = o.Runs[:1], nil
 	return o, a
 }
 

@@ -186,6 +186,10 @@ func served(r *Record) string {
 	if q.Served > 0 {
 		share = fmt.Sprintf(" (%s %%)", number(q.Failed/q.Served*100))
 	}
+	if !q.AtLeast {
+		return fmt.Sprintf("The canary served %s requests between %s and %s, of which %s failed%s, as the queries of metric %s count them.",
+			Thousands(q.Served), r.clock(q.From), r.clock(q.To), Thousands(q.Failed), share, q.Metric)
+	}
 	s := fmt.Sprintf("The canary served at least %s requests, of which %s failed%s: the sum over %s between %s and %s that metric %s measured",
 		Thousands(q.Served), Thousands(q.Failed), share, plural(q.Windows, "window"), r.clock(q.From), r.clock(q.To), q.Metric)
 	if q.Gap > 0 {

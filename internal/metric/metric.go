@@ -49,6 +49,13 @@ type Source interface {
 	Measure(ctx context.Context, at time.Time) (Reading, error)
 }
 
+// A Counter is a Source that can say how many events its queries count in a
+// longer stretch of time, by the names that the formula gives them. It returns
+// nil if none of them counts any.
+type Counter interface {
+	Count(ctx context.Context, w Window) (map[string]float64, error)
+}
+
 // Class says what kind of failure an Error is, because the reaction differs.
 type Class string
 

@@ -15,8 +15,11 @@ import (
 	"sluice.dev/sluice/internal/evidence"
 )
 
-// Evidence lists the records that are kept of a Rollout, the newest first.
-func (c *Client) Evidence(ctx context.Context, owner types.UID) ([]evidence.Kept, error) {
+// Evidence reads the records of attempts at releases.
+type Evidence struct{ *Client }
+
+// List lists the records that are kept of a Rollout, the newest first.
+func (c Evidence) List(ctx context.Context, owner types.UID) ([]evidence.Kept, error) {
 	raw, err := c.core.Get().Namespace(c.Namespace).Resource("configmaps").
 		VersionedParams(&metav1.ListOptions{LabelSelector: evidence.LabelOf + "=" + string(owner)}, metav1.ParameterCodec).
 		SetHeader("Accept", "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json").
@@ -40,7 +43,7 @@ func (c *Client) Evidence(ctx context.Context, owner types.UID) ([]evidence.Kept
 }
 
 // Record reads a record that is kept, by the name of its ConfigMap.
-func (c *Client) Record(ctx context.Context, name string) (evidence.Record, error) {
+func (c Evidence) Record(ctx context.Context, name string) (evidence.Record, error) {
 	cm := &corev1.ConfigMap{}
 	if err := c.core.Get().Namespace(c.Namespace).Resource("configmaps").Name(name).Do(ctx).Into(cm); err != nil {
 		return evidence.Record{}, fmt.Errorf("read ConfigMap %s/%s: %w", c.Namespace, name, err)
@@ -48,8 +51,8 @@ func (c *Client) Record(ctx context.Context, name string) (evidence.Record, erro
 	return evidence.FromConfigMap(cm) //nolint:wrapcheck // it says which ConfigMap
 }
 
-// RunsNamed reads those runs of a record that are still there.
-func (c *Client) RunsNamed(ctx context.Context, r *evidence.Record) []*v1alpha1.AnalysisRun {
+// Runs reads those runs of a record that are still there.
+func (c Evidence) Runs(ctx context.Context, r *evidence.Record) []*v1alpha1.AnalysisRun {
 	var out []*v1alpha1.AnalysisRun
 	for i := range r.Runs {
 		run := &v1alpha1.AnalysisRun{}

@@ -10,6 +10,7 @@ package evidence
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -48,6 +49,9 @@ type Recorder struct {
 	// Busy reports whether the traffic of aborts is being moved; the record
 	// waits.
 	Busy func() bool
+	// Count asks how many events the queries of a metric have counted between two
+	// times; nil asks nobody.
+	Count func(ctx context.Context, run *v1alpha1.AnalysisRun, metric string, from, to time.Time) (map[string]float64, error)
 	Limits
 	// Exporter is given what was recorded; nil exports nothing.
 	Exporter *Exporter
@@ -151,7 +155,7 @@ func (r *Recorder) record(ctx context.Context, o record.Objects, a *v1alpha1.Rol
 			return settleTime, nil
 		}
 	}
-	rec := record.Build(o, a, now)
+	rec := r.build(ctx, o, a)
 	cm, err := record.ToConfigMap(&rec, r.MaxBytes)
 	if err != nil {
 		return 0, err //nolint:wrapcheck // it says what of which Rollout
@@ -172,6 +176,29 @@ func (r *Recorder) record(ctx context.Context, o record.Objects, a *v1alpha1.Rol
 		r.Exporter.add(client.ObjectKeyFromObject(cm), runs)
 	}
 	return 0, r.prune(ctx, ro, old)
+}
+
+// build makes the record of a, with the requests that its canary served, if they
+// can be counted: that takes one query.
+func (r *Recorder) build(ctx context.Context, o record.Objects, a *v1alpha1.RolloutAttempt) record.Record {
+	now := r.Clock.Now()
+	rec := record.Build(o, a, now)
+	countable := record.CountableOf(&rec)
+	if r.Count == nil || len(countable) == 0 {
+		return rec
+	}
+	c := countable[0]
+	i := slices.IndexFunc(o.Runs, func(run *v1alpha1.AnalysisRun) bool { return run.Name == c.Run })
+	if i < 0 {
+		return rec
+	}
+	total := record.Total{Countable: c, From: a.StartedAt.Time, To: now}
+	var err error
+	if total.Counts, err = r.Count(ctx, o.Runs[i], c.Metric, total.From, total.To); err != nil {
+		total.Problem = err.Error()
+	}
+	o.Totals = []record.Total{total}
+	return record.Build(o, a, now)
 }
 
 // create writes cm. One of the same Rollout that is there is left as it is: it

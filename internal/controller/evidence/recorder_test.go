@@ -450,3 +450,47 @@ func TestTheExporterTriesAgainAndEnds(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestTheCanarysRequestsAreCountedOnce(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		err    error
+		served float64
+		says   string
+	}{
+		"counted": {served: 900}, "the provider does not answer": {err: errors.New("Datadog answered 503"), says: "could not be counted: Datadog answered 503"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBed(t)
+			ro := b.rollout(1)
+			a := &ro.Status.Sluice.Attempts[0]
+			run := b.run(ro, a, v1alpha1.AnalysisPhaseFailed)
+			run.Spec.Metrics = []v1alpha1.Metric{{Name: "error-rate", SuccessCondition: "result < 0.01"}}
+			run.Status.MetricResults = []v1alpha1.MetricResult{{Name: "error-rate", Metadata: map[string]string{
+				v1alpha1.SluicePrefix + "query": "errors / hits; errors = sum:e{hash:hash-2}.as_count(); hits = sum:h{hash:hash-2}.as_count()",
+			}}}
+			if err := b.client.Update(t.Context(), run); err != nil {
+				t.Fatal(err)
+			}
+			asked := 0
+			b.recorder.Count = func(_ context.Context, run *v1alpha1.AnalysisRun, metric string, from, to time.Time) (map[string]float64, error) {
+				asked++
+				if run.Name != "checkout-hash-2" || metric != "error-rate" || !from.Equal(a.StartedAt.Time) || !to.Equal(b.clock.Now()) {
+					t.Errorf("asked for %s %s from %s to %s", run.Name, metric, from, to)
+				}
+				return map[string]float64{"errors": 30, "hits": 900}, tc.err
+			}
+			b.clock.Step(settleTime)
+			b.reconcile()
+			b.reconcile()
+			r := b.read("2-1")
+			if asked != 1 || tc.served > 0 && (r.Requests == nil || r.Requests.Served != tc.served || r.Requests.Failed != 30) {
+				t.Errorf("asked %d times, got %+v", asked, r.Requests)
+			}
+			if !strings.Contains(strings.Join(r.Missing, " "), tc.says) || tc.says != "" && r.Requests != nil {
+				t.Errorf("got %+v, it lacks %q", r.Requests, r.Missing)
+			}
+		})
+	}
+}

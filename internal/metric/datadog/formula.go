@@ -21,7 +21,7 @@ import (
 // the formula holds only if every query it needs has data, or is a count whose
 // silence is proven to be zero.
 func (s *source) readFormula(ctx context.Context, a asker, w metric.Window, t table) (metric.Reading, error) {
-	f, ok := s.arrange(t)
+	f, ok := s.spec.arrange(t)
 	if !ok {
 		// No columns for the queries: the formula is all there is to go by.
 		return s.finish(f, ""), nil
@@ -66,9 +66,9 @@ type columns struct {
 
 // arrange finds the columns by the text of their formula, which is how Datadog
 // names them, or by their order. It returns false if the queries have none.
-func (s *source) arrange(t table) (*columns, bool) {
-	f := &columns{spec: s.spec, table: t, queries: map[string]numberColumn{}}
-	want := s.spec.formulas()
+func (s spec) arrange(t table) (*columns, bool) {
+	f := &columns{spec: s, table: t, queries: map[string]numberColumn{}}
+	want := s.formulas()
 	byName := map[string]numberColumn{}
 	for _, c := range t.numbers {
 		byName[squeeze(c.name)] = c
@@ -181,7 +181,12 @@ func (s *source) finish(f *columns, note string) metric.Reading {
 		note = strings.TrimPrefix(note+"; "+groupNote, "; ")
 	}
 	r := reading(f.table, f.results())
-	for key, text := range map[string]string{"zero": note, "counts": f.totals()} {
+	counts := ""
+	if sums := f.totals(); len(sums) > 0 {
+		text, _ := json.Marshal(sums) // finite numbers always encode
+		counts = string(text)
+	}
+	for key, text := range map[string]string{"zero": note, "counts": counts} {
 		if text == "" {
 			continue
 		}
@@ -212,12 +217,40 @@ func (f *columns) results() []cell {
 	return cells
 }
 
+// Count implements metric.Counter: it asks Datadog once.
+func (s *source) Count(ctx context.Context, w metric.Window) (map[string]float64, error) {
+	sum := *s
+	sum.spec.aggregator = "sum"
+	if s.spec.version != v2 || s.spec.formula == "" || !slices.ContainsFunc(s.spec.queries, namedQuery.counts) {
+		return nil, nil
+	}
+	creds, err := s.credentials(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.asker(creds).scalar(ctx, sum.spec.scalar(w))
+	if err != nil {
+		return nil, err
+	}
+	f, ok := sum.spec.arrange(t)
+	if !ok {
+		return nil, nil
+	}
+	return f.totals(), nil
+}
+
+// counts reports whether a query counts events.
+func (q namedQuery) counts() bool {
+	sel, ok := parseSelector(q.text)
+	return ok && sel.count
+}
+
 // totals are the events that the queries which count some have counted, over
-// all rows, as a JSON object by name; empty when there are none.
-func (f *columns) totals() string {
+// all rows, by name.
+func (f *columns) totals() map[string]float64 {
 	sums := map[string]float64{}
 	for _, q := range f.spec.queries {
-		if sel, ok := parseSelector(q.text); !ok || !sel.count {
+		if !q.counts() {
 			continue
 		}
 		for row := range f.table.rows() {
@@ -226,11 +259,7 @@ func (f *columns) totals() string {
 			}
 		}
 	}
-	if len(sums) == 0 {
-		return ""
-	}
-	text, _ := json.Marshal(sums) // finite numbers always encode
-	return string(text)
+	return sums
 }
 
 // noValue says why a formula whose queries all have data has no value.
