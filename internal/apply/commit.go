@@ -58,7 +58,7 @@ func (a *Applier) Commit(ctx context.Context, w *observe.World, plan *rollout.Pl
 			return nil
 		}
 	}
-	codec.Chronicle(next, plan, &w.Snapshot)
+	codec.Chronicle(next, plan, &w.Snapshot, w.Moved)
 	patch := client.MergeFromWithOptions(w.Rollout, client.MergeFromWithOptimisticLock{})
 	if err := a.Client.Status().Patch(ctx, next, patch); err != nil {
 		return fmt.Errorf("commit the status of Rollout %s/%s: %w", next.Namespace, next.Name, err)

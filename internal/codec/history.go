@@ -25,10 +25,17 @@ const (
 	maxMarkText = 200
 )
 
+// Moved is traffic that was moved before the status is written, as aborts do.
+type Moved struct {
+	Canary int32
+	At     time.Time
+}
+
 // Chronicle writes into ro's status what plan does to the attempt at work. It
 // goes with a write that is due anyway: it is never the reason for one. A
-// weight is dated when it is asked of the router, which follows at once.
-func Chronicle(ro *v1alpha1.Rollout, plan *rollout.Plan, snap *rollout.Snapshot) {
+// weight is dated when it is asked of the router, which follows at once, or when
+// it was moved already.
+func Chronicle(ro *v1alpha1.Rollout, plan *rollout.Plan, snap *rollout.Snapshot, moved *Moved) {
 	if ro.Status.Sluice == nil {
 		return
 	}
@@ -48,7 +55,10 @@ func Chronicle(ro *v1alpha1.Rollout, plan *rollout.Plan, snap *rollout.Snapshot)
 		all = append(all, begun(ro, st, snap, now))
 	}
 	if a := last(); at(a, st) {
-		*a = follow(*a, plan, snap, now)
+		if a.EndedAt == nil {
+			a.Skipped = skipsSince(ro.Status.Sluice.Skipped, a.StartedAt.Time)
+		}
+		*a = follow(*a, plan, snap, now, moved)
 	}
 	ro.Status.Sluice.Attempts = all[max(0, len(all)-maxAttempts):]
 }
@@ -84,26 +94,23 @@ func begun(ro *v1alpha1.Rollout, st *rollout.Status, snap *rollout.Snapshot, now
 }
 
 // follow adds to a what plan does.
-func follow(a v1alpha1.RolloutAttempt, plan *rollout.Plan, snap *rollout.Snapshot, now metav1.MicroTime) v1alpha1.RolloutAttempt {
+func follow(a v1alpha1.RolloutAttempt, plan *rollout.Plan, snap *rollout.Snapshot, now metav1.MicroTime, moved *Moved) v1alpha1.RolloutAttempt {
 	st := &plan.Status
 	a.Marks = slices.Clone(a.Marks)
 	if a.EndedAt != nil {
 		if a.Outcome == v1alpha1.OutcomeAborted && st.Abort {
-			markWeight(&a, plan, snap, now) // stable may have to grow first
+			weigh(&a, plan, snap, now, moved) // stable may have to grow first
 		}
 		return a
 	}
 	if n := snap.Pools[st.Current].Number; n > 0 {
 		a.Revision = n
 	}
-	if s := skipsSince(st, a.StartedAt.Time); len(s) > 0 {
-		a.Skipped = s
-	}
 	stable := st.Current == st.Stable
 	if !st.Abort {
 		markStep(&a, st, snap, now)
 	}
-	markWeight(&a, plan, snap, now)
+	weigh(&a, plan, snap, now, moved)
 	switch {
 	case stable:
 		return ended(a, v1alpha1.OutcomePromoted, now)
@@ -125,11 +132,11 @@ func ended(a v1alpha1.RolloutAttempt, outcome string, now metav1.MicroTime) v1al
 }
 
 // skipsSince are the skips of this attempt.
-func skipsSince(st *rollout.Status, since time.Time) []v1alpha1.SkippedStep {
+func skipsSince(all []v1alpha1.SkippedStep, since time.Time) []v1alpha1.SkippedStep {
 	var out []v1alpha1.SkippedStep
-	for _, k := range st.Skipped {
-		if !k.At.Before(since.Truncate(time.Second)) {
-			out = append(out, v1alpha1.SkippedStep{Step: int32(k.Step), What: k.What, At: toTime(k.At)})
+	for i := range all {
+		if at := fromTime(all[i].At); !at.Before(since.Truncate(time.Second)) {
+			out = append(out, *all[i].DeepCopy())
 		}
 	}
 	return out
@@ -191,6 +198,18 @@ func routed(plan *rollout.Plan, snap *rollout.Snapshot) (w int32, known bool) {
 		return snap.Router.Weights.Canary, true
 	}
 	return 0, false
+}
+
+// weigh notes the weight that was moved, or else what markWeight does.
+func weigh(a *v1alpha1.RolloutAttempt, plan *rollout.Plan, snap *rollout.Snapshot, now metav1.MicroTime, moved *Moved) {
+	if moved == nil {
+		markWeight(a, plan, snap, now)
+		return
+	}
+	at := metav1.NewMicroTime(moved.At.Truncate(time.Microsecond))
+	if last := lastMark(a, v1alpha1.MarkWeight); last != nil && last.Value != moved.Canary {
+		mark(a, v1alpha1.AttemptMark{At: at, Kind: v1alpha1.MarkWeight, Value: moved.Canary})
+	}
 }
 
 func podShare(snap *rollout.Snapshot, r rollout.Revision) (int32, bool) {

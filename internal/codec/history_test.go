@@ -43,8 +43,14 @@ func (b *book) settle() {
 		before := sim.Line(b.world)[8:]
 		snap := b.world.Snapshot()
 		plan := rollout.Decide(snap)
+		var moved *codec.Moved
+		if plan.Status.Abort && plan.Weights != nil { // as the controller does
+			moved = &codec.Moved{Canary: plan.Weights.Canary, At: b.world.Now.Add(time.Millisecond)}
+			b.world.Do(plan, sim.Write{Kind: sim.Route})
+			plan.Weights = nil
+		}
 		codec.SetStatus(b.ro, plan.Status, &snap)
-		codec.Chronicle(b.ro, &plan, &snap)
+		codec.Chronicle(b.ro, &plan, &snap, moved)
 		b.world.Apply(plan, nil)
 		for _, r := range []rollout.Revision{v1, v2, v3} {
 			for b.world.PodUp(r) {

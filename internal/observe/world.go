@@ -16,6 +16,7 @@ import (
 
 	"sluice.dev/sluice/api/v1alpha1"
 	"sluice.dev/sluice/internal/analysis"
+	"sluice.dev/sluice/internal/codec"
 	"sluice.dev/sluice/internal/rollout"
 )
 
@@ -40,6 +41,9 @@ const (
 type World struct {
 	Rollout  *v1alpha1.Rollout
 	Snapshot rollout.Snapshot
+	// Moved is what this pass has moved before it stored its status; nil for
+	// nothing.
+	Moved *codec.Moved
 
 	// Hash is the pod-template hash for a ReplicaSet that is still to be made.
 	Hash        string

@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"sluice.dev/sluice/internal/apply"
+	"sluice.dev/sluice/internal/codec"
 	"sluice.dev/sluice/internal/observe"
 	decision "sluice.dev/sluice/internal/rollout"
 	"sluice.dev/sluice/internal/traffic"
@@ -28,7 +29,14 @@ func aborting(plan *decision.Plan) bool { return plan.Status.Abort && plan.Weigh
 // latch there, so that an abort that gets no further is still one. See ADR 0003.
 func (r *Reconciler) abort(ctx context.Context, w *observe.World, plan *decision.Plan) error {
 	leave := r.Board.Enter(ctx)
-	moved := r.Applier.Traffic(ctx, w, plan, latch(w, plan), func() { leave(); r.Board.Yield(ctx) })
+	moved := r.Applier.Traffic(ctx, w, plan, latch(w, plan), func() {
+		w.Moved = &codec.Moved{Canary: plan.Weights.Canary, At: r.Clock.Now()}
+		leave()
+		r.Board.Yield(ctx)
+	})
+	if moved != nil && w.Snapshot.Router != nil {
+		w.Moved.Canary = w.Snapshot.Router.Weights.Canary // it is where it was
+	}
 	same, err := r.store(ctx, w, plan)
 	plan.Weights, plan.Unlatch = nil, false // that is done
 	switch {
