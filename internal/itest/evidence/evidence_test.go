@@ -193,7 +193,7 @@ func TestTheRecordIsWhatHappened(t *testing.T) {
 			}
 		}
 		story := strings.Join(went, "\n")
-		for _, want := range []string{"step 0: setWeight 20\nthe canary gets 20 % of the traffic\nstep 1: analysis\n", "the canary gets 0 % of the traffic\naborted: "} {
+		for _, want := range []string{"step 0: setWeight 20\nthe canary gets 20 % of the traffic\nstep 1: analysis\n", "aborted: AnalysisFailed\nthe canary gets 0 % of the traffic"} {
 			if !strings.Contains(story, want) {
 				t.Errorf("no %q in\n%s", want, story)
 			}
