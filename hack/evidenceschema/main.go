@@ -111,8 +111,7 @@ type generator struct {
 // ones may come.
 func (g generator) object(t reflect.Type) *schema {
 	s := &schema{Type: "object", Description: g.docs[t.Name()], Properties: map[string]*schema{}}
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		p := g.value(f.Type)
 		p.Description, p.Enum = g.docs[t.Name()+"."+name], enums[t.Name()+"."+name]

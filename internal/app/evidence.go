@@ -60,13 +60,19 @@ func (c *EvidenceConfig) validate() error {
 		return errors.New("--evidence-folder and --evidence-s3-bucket need --evidence-history of at least 1: what is exported is kept in the cluster until it is")
 	case c.History > 0 && (c.MaxBytes < minEvidence || c.MaxBytes > maxEvidence):
 		return fmt.Errorf("--evidence-max-bytes must be between %d and %d, got %d", minEvidence, maxEvidence, c.MaxBytes)
-	case c.S3.Bucket == "" && (c.S3.Endpoint != "" || c.S3.Prefix != "" || c.CredentialsFile != ""):
-		return errors.New("--evidence-s3-endpoint, --evidence-s3-prefix and --evidence-s3-credentials-file need --evidence-s3-bucket")
 	}
-	if c.S3.Bucket != "" {
-		if _, err := export.NewS3(c.S3); err != nil {
-			return fmt.Errorf("--evidence-s3-*: %w", err)
+	return c.validateS3()
+}
+
+func (c *EvidenceConfig) validateS3() error {
+	if c.S3.Bucket == "" {
+		if c.S3.Endpoint != "" || c.S3.Prefix != "" || c.CredentialsFile != "" {
+			return errors.New("--evidence-s3-endpoint, --evidence-s3-prefix and --evidence-s3-credentials-file need --evidence-s3-bucket")
 		}
+		return nil
+	}
+	if _, err := export.NewS3(c.S3); err != nil {
+		return fmt.Errorf("--evidence-s3-*: %w", err)
 	}
 	return nil
 }

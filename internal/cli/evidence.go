@@ -85,18 +85,10 @@ func showEvidence(ctx context.Context, p *program, name string, a asked) error {
 	if err != nil {
 		return err
 	}
-	o, hidden, err := client.Objects(ctx, name)
+	o, all, err := everything(ctx, p, client, name)
 	if err != nil {
 		return err
 	}
-	if len(hidden) > 0 {
-		writef(p.Err, "not on record, because you may not list them: %s\n", strings.Join(hidden, ", "))
-	}
-	kept, err := kube.Evidence{Client: client}.List(ctx, o.Rollout.UID)
-	if err != nil {
-		writef(p.Err, "what ended earlier is left out: %v\n", err)
-	}
-	all := onRecord(o.Rollout, kept)
 	if a.list {
 		write(p.Out, attemptList(all))
 		return nil
@@ -114,6 +106,23 @@ func showEvidence(ctx context.Context, p *program, name string, a asked) error {
 		return err
 	}
 	return deliver(p, a.to, data)
+}
+
+// everything reads a rollout and the attempts that can be shown of it. What we
+// may not see is left out, and said.
+func everything(ctx context.Context, p *program, client *kube.Client, name string) (view.Objects, []attempt, error) {
+	o, hidden, err := client.Objects(ctx, name)
+	if err != nil {
+		return o, nil, err
+	}
+	if len(hidden) > 0 {
+		writef(p.Err, "not on record, because you may not list them: %s\n", strings.Join(hidden, ", "))
+	}
+	kept, err := kube.Evidence{Client: client}.List(ctx, o.Rollout.UID)
+	if err != nil {
+		writef(p.Err, "what ended earlier is left out: %v\n", err)
+	}
+	return o, onRecord(o.Rollout, kept), nil
 }
 
 // format is what to write.
@@ -175,6 +184,17 @@ func onRecord(ro *v1alpha1.Rollout, kept []evidence.Kept) []attempt {
 	return out
 }
 
+// what is what was asked for, in words.
+func (a asked) what() string {
+	switch {
+	case a.attempt == 0:
+		return fmt.Sprintf("revision %d", a.revision)
+	case a.revision == 0:
+		return fmt.Sprintf("attempt %d", a.attempt)
+	}
+	return fmt.Sprintf("attempt %d at revision %d", a.attempt, a.revision)
+}
+
 // choose finds the attempt that was asked for.
 func choose(all []attempt, a asked, name string) (attempt, error) {
 	for _, x := range all {
@@ -185,20 +205,11 @@ func choose(all []attempt, a asked, name string) (attempt, error) {
 	if len(all) == 0 {
 		return attempt{}, fmt.Errorf("nothing is on record of rollout '%s': it had no release since the controller keeps evidence, which the first revision is not", name)
 	}
-	what := "such an attempt"
-	switch {
-	case a.revision > 0 && a.attempt > 0:
-		what = fmt.Sprintf("attempt %d at revision %d", a.attempt, a.revision)
-	case a.revision > 0:
-		what = fmt.Sprintf("revision %d", a.revision)
-	case a.attempt > 0:
-		what = fmt.Sprintf("attempt %d", a.attempt)
-	}
 	var have []string
 	for _, x := range all {
 		have = append(have, fmt.Sprintf("revision %d attempt %d", x.Revision, x.Attempt))
 	}
-	return attempt{}, fmt.Errorf("%s of rollout '%s' is not on record; there is %s", what, name, strings.Join(have, ", "))
+	return attempt{}, fmt.Errorf("%s of rollout '%s' is not on record; there is %s", a.what(), name, strings.Join(have, ", "))
 }
 
 // recordOf reads a record, or makes it of what is there now.

@@ -221,6 +221,19 @@ func TestWhatWasCountedOverTheWholeAttempt(t *testing.T) {
 	}
 	o, a := aborted()
 	r := Build(o, a, recorded())
+	silent := total("", map[string]float64{"hits": 12840})
+	r.each(func(m Metric) Metric { m.Readings = []Reading{}; return m })
+	if q := requests(&r, silent); q != nil {
+		t.Errorf("silence is taken for zero: %+v", q)
+	}
+	r.each(func(m Metric) Metric {
+		m.Query = strings.Replace(m.Query, "errors /", "default_zero( errors ) /", 1)
+		return m
+	})
+	if q := requests(&r, silent); q == nil || q.Served != 12840 || q.Failed != 0 {
+		t.Errorf("the formula takes silence for zero: %+v", q)
+	}
+	r = Build(o, a, recorded())
 	r.each(func(m Metric) Metric { m.Aggregator = "last"; return m })
 	if q := requests(&r, nil); q != nil {
 		t.Errorf("the last buckets of windows are added up as if they were windows: %+v", q)

@@ -49,7 +49,7 @@ func requests(r *Record, totals []Total) *Requests {
 		}
 		if q, ok := r.ratioOf(m); ok && t.Counts[q.whole] > 0 {
 			part, known := t.Counts[q.part]
-			if !known && !m.counted(q.part) {
+			if !known && !q.zero && !m.counted(q.part) {
 				continue // silence is no zero
 			}
 			failed := part
@@ -106,6 +106,8 @@ func atLeast(r *Record) *Requests {
 type division struct {
 	part, whole string
 	good        bool
+	// zero says that the formula takes a silent part for zero.
+	zero bool
 }
 
 // ratioOf is the ratio that m measures, if it is one of the canary's requests.
@@ -116,7 +118,8 @@ func (r *Record) ratioOf(m *Metric) (division, bool) {
 		return division{}, false
 	}
 	good, ok := countsGood(m)
-	return division{part: part[1], whole: part[2], good: good}, ok
+	zero := strings.Contains(strings.ReplaceAll(formula, " ", ""), "default_zero("+part[1]+")")
+	return division{part: part[1], whole: part[2], good: good, zero: zero}, ok
 }
 
 // tallies are the windows of a metric that counts the canary's requests, if what

@@ -32,49 +32,54 @@ func runOf(run *v1alpha1.AnalysisRun) Run {
 
 func metricOf(run *v1alpha1.AnalysisRun, d *view.MetricDetail) Metric {
 	m := Metric{
-		Name: d.Name, Phase: string(d.Phase), DryRun: d.DryRun,
+		Name: d.Name, Phase: string(d.Phase), DryRun: d.DryRun, Aggregator: aggregator(run, d.Name),
 		FailureLimit: d.FailureLimit, Count: d.Want, Readings: []Reading{},
 		Successful: d.Counts.Successful, Failed: d.Counts.Failed, Inconclusive: d.Counts.Inconclusive, Errors: d.Counts.Error,
 	}
-	var queries []string
-	for _, rule := range d.Rules {
-		switch rule.Name {
-		case "Pass":
-			m.Pass = rule.Text
-		case "Fail":
-			m.Fail = rule.Text
-		case "Abort":
-			m.Abort = rule.Text
-		case "Limits":
-			m.Limits = rule.Text
-		case "Schedule":
-			m.Schedule = rule.Text
-		default:
-			queries = append(queries, strings.TrimSpace(rule.Name)+": "+rule.Text)
-		}
-	}
-	m.Query = strings.Join(queries, "; ")
-	for i := range run.Spec.Metrics {
-		if dd := run.Spec.Metrics[i].Provider.Datadog; dd != nil && run.Spec.Metrics[i].Name == d.Name && dd.APIVersion == "v2" {
-			m.Aggregator = cmp.Or(dd.Aggregator, "last")
-		}
-	}
+	m.rules(d.Rules)
 	for i := range run.Status.MetricResults {
-		res := &run.Status.MetricResults[i]
-		if res.Name != d.Name {
-			continue
-		}
-		m.Message = res.Message
-		if q := res.Metadata[keyQuery]; q != "" {
-			m.Query = q
-		}
-		kept, lost := measurements(res)
-		m.Dropped = lost
-		for j := range kept {
-			m.Readings = append(m.Readings, readingOf(&kept[j]))
+		if res := &run.Status.MetricResults[i]; res.Name == d.Name {
+			m.result(res)
 		}
 	}
 	return m
+}
+
+// rules takes down how the metric is measured and judged.
+func (m *Metric) rules(rules []view.Rule) {
+	into := map[string]*string{"Pass": &m.Pass, "Fail": &m.Fail, "Abort": &m.Abort, "Limits": &m.Limits, "Schedule": &m.Schedule}
+	var queries []string
+	for _, rule := range rules {
+		if field := into[rule.Name]; field != nil {
+			*field = rule.Text
+			continue
+		}
+		queries = append(queries, strings.TrimSpace(rule.Name)+": "+rule.Text)
+	}
+	m.Query = strings.Join(queries, "; ")
+}
+
+// result takes down what was measured.
+func (m *Metric) result(res *v1alpha1.MetricResult) {
+	m.Message = res.Message
+	if q := res.Metadata[keyQuery]; q != "" {
+		m.Query = q
+	}
+	kept, lost := measurements(res)
+	m.Dropped = lost
+	for j := range kept {
+		m.Readings = append(m.Readings, readingOf(&kept[j]))
+	}
+}
+
+// aggregator is what makes one number of a window, of Datadog's API v2.
+func aggregator(run *v1alpha1.AnalysisRun, metric string) string {
+	for i := range run.Spec.Metrics {
+		if dd := run.Spec.Metrics[i].Provider.Datadog; dd != nil && run.Spec.Metrics[i].Name == metric && dd.APIVersion == "v2" {
+			return cmp.Or(dd.Aggregator, "last")
+		}
+	}
+	return ""
 }
 
 func readingOf(in *v1alpha1.Measurement) Reading {

@@ -6,6 +6,7 @@ package evidence
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -155,9 +156,7 @@ func TestThePublishedSchemaExplainsEveryField(t *testing.T) {
 	t.Parallel()
 	s := schema(t)
 	defs := map[string]*published{"Record": s}
-	for name, d := range s.Defs {
-		defs[name] = d
-	}
+	maps.Copy(defs, s.Defs)
 	for name, d := range defs {
 		if d.Description == "" {
 			t.Errorf("%s has no description", name)

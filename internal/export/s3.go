@@ -50,15 +50,9 @@ type S3 struct {
 
 // NewS3 checks c. It does not use the network.
 func NewS3(c S3Config) (*S3, error) {
-	base, err := url.Parse(strings.TrimRight(c.Endpoint, "/"))
-	if err != nil || base.Host == "" || base.Scheme != "https" && base.Scheme != "http" {
-		return nil, fmt.Errorf("the endpoint %q is not a URL such as https://s3.eu-central-1.amazonaws.com", c.Endpoint)
-	}
-	if base.RawQuery != "" || base.User != nil || base.Fragment != "" {
-		return nil, errors.New("the endpoint must be a plain URL: without user, query and fragment")
-	}
-	if base.Scheme == "http" && !local(base.Hostname()) && !c.PlainHTTP {
-		return nil, fmt.Errorf("the endpoint %s is without TLS: use https, or allow it", c.Endpoint)
+	base, err := c.endpoint()
+	if err != nil {
+		return nil, err
 	}
 	if c.Bucket == "" || strings.ContainsAny(c.Bucket, "/,?# ") {
 		return nil, fmt.Errorf("%q is no name of a bucket", c.Bucket)
@@ -71,6 +65,20 @@ func NewS3(c S3Config) (*S3, error) {
 	}
 	c.Prefix = strings.Trim(c.Prefix, "/")
 	return &S3{S3Config: c, client: httpclient.New(), base: base}, nil
+}
+
+// endpoint reads the URL of the store.
+func (c *S3Config) endpoint() (*url.URL, error) {
+	base, err := url.Parse(strings.TrimRight(c.Endpoint, "/"))
+	switch {
+	case err != nil || base.Host == "" || base.Scheme != "https" && base.Scheme != "http":
+		return nil, fmt.Errorf("the endpoint %q is not a URL such as https://s3.eu-central-1.amazonaws.com", c.Endpoint)
+	case base.RawQuery != "" || base.User != nil || base.Fragment != "":
+		return nil, errors.New("the endpoint must be a plain URL: without user, query and fragment")
+	case base.Scheme == "http" && !local(base.Hostname()) && !c.PlainHTTP:
+		return nil, fmt.Errorf("the endpoint %s is without TLS: use https, or allow it", c.Endpoint)
+	}
+	return base, nil
 }
 
 func local(host string) bool {

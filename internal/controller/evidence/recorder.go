@@ -81,7 +81,7 @@ func (r *Recorder) Reconcile(ctx context.Context, req reconcile.Request) (reconc
 		}
 		return reconcile.Result{}, fmt.Errorf("get Rollout %s: %w", req, err)
 	}
-	if ro.Status.Sluice == nil || len(ro.Status.Sluice.Attempts) == 0 || ro.DeletionTimestamp != nil || ro.Labels[v1alpha1.LabelControllerInstanceID] != r.Instance {
+	if len(attempts(ro)) == 0 || ro.DeletionTimestamp != nil || ro.Labels[v1alpha1.LabelControllerInstanceID] != r.Instance {
 		return reconcile.Result{}, nil
 	}
 	o, err := r.objects(ctx, ro)
@@ -91,19 +91,51 @@ func (r *Recorder) Reconcile(ctx context.Context, req reconcile.Request) (reconc
 	if r.Busy != nil && r.Busy() {
 		return reconcile.Result{RequeueAfter: standBack}, nil
 	}
-	if err := r.load(ctx); err != nil {
+	wait, err := r.all(ctx, o)
+	if err != nil {
 		return r.refused(ctx, err)
 	}
-	for i := range ro.Status.Sluice.Attempts {
-		wait, err := r.record(ctx, o, &ro.Status.Sluice.Attempts[i])
-		if err != nil {
-			return r.refused(ctx, err)
+	return reconcile.Result{RequeueAfter: wait}, nil
+}
+
+// all records what has ended, in order: while one waits, those after it do.
+func (r *Recorder) all(ctx context.Context, o record.Objects) (wait time.Duration, err error) {
+	if err := r.load(ctx); err != nil {
+		return 0, err
+	}
+	all := attempts(o.Rollout)
+	for i := range all {
+		if !r.due(o.Rollout, &all[i]) {
+			continue
 		}
-		if wait > 0 { // those after it wait too: they are recorded in order
-			return reconcile.Result{RequeueAfter: wait}, nil
+		if wait := r.early(o, &all[i]); wait > 0 {
+			return wait, nil
+		}
+		if err := r.record(ctx, o, &all[i]); err != nil {
+			return 0, err
 		}
 	}
-	return reconcile.Result{}, nil
+	return 0, nil
+}
+
+// due reports whether an attempt is to be recorded. One without a revision
+// number was replaced before it had a ReplicaSet: nothing happened in it.
+func (r *Recorder) due(ro *v1alpha1.Rollout, a *v1alpha1.RolloutAttempt) bool {
+	return a.EndedAt != nil && a.Revision > 0 && r.memory.due(ro.UID, a, r.History)
+}
+
+// early is how long to wait before an attempt that has ended is recorded.
+func (r *Recorder) early(o record.Objects, a *v1alpha1.RolloutAttempt) time.Duration {
+	age := r.Clock.Now().Sub(a.EndedAt.Time)
+	if age < settleTime {
+		return settleTime - age
+	}
+	for _, run := range record.RunsOf(o.Rollout, o.Runs, a) {
+		if !run.Status.Phase.Completed() && age < runPatience {
+			return settleTime
+		}
+	}
+	return 0
 }
 
 // refused turns an error into the time of the next try. What the controller may
@@ -138,44 +170,30 @@ func (r *Recorder) objects(ctx context.Context, ro *v1alpha1.Rollout) (record.Ob
 	return o, nil
 }
 
-// record records an attempt that has ended. It returns how long to wait if that
-// is too early.
-func (r *Recorder) record(ctx context.Context, o record.Objects, a *v1alpha1.RolloutAttempt) (wait time.Duration, err error) {
-	ro, now := o.Rollout, r.Clock.Now()
-	if a.EndedAt == nil || a.Revision == 0 || !r.memory.due(ro.UID, a, r.History) {
-		return 0, nil
-	}
-	age := now.Sub(a.EndedAt.Time)
-	if age < settleTime {
-		return settleTime - age, nil
-	}
-	runs := record.RunsOf(ro, o.Runs, a)
-	for _, run := range runs {
-		if !run.Status.Phase.Completed() && age < runPatience {
-			return settleTime, nil
-		}
-	}
+// record records an attempt that has ended.
+func (r *Recorder) record(ctx context.Context, o record.Objects, a *v1alpha1.RolloutAttempt) error {
+	ro := o.Rollout
 	rec := r.build(ctx, o, a)
 	cm, err := record.ToConfigMap(&rec, r.MaxBytes)
 	if err != nil {
-		return 0, err //nolint:wrapcheck // it says what of which Rollout
+		return err //nolint:wrapcheck // it says what of which Rollout
 	}
 	cm.OwnerReferences = []metav1.OwnerReference{{
 		APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: "Rollout", Name: ro.Name, UID: ro.UID,
 	}}
 	if err := r.create(ctx, cm); err != nil {
-		return 0, err
+		return err
 	}
 	ctrl.LoggerFrom(ctx).Info("evidence recorded", "attempt", rec.Name(), "outcome", rec.Outcome, "configmap", cm.Name)
 	kept, err := record.KeptOf(&cm.ObjectMeta)
 	if err != nil {
-		return 0, err //nolint:wrapcheck // it says which ConfigMap
+		return err //nolint:wrapcheck // it says which ConfigMap
 	}
 	old := r.memory.keep(ro.UID, kept, r.History)
 	if r.Exporter != nil {
-		r.Exporter.add(client.ObjectKeyFromObject(cm), runs)
+		r.Exporter.add(client.ObjectKeyFromObject(cm), record.RunsOf(ro, o.Runs, a))
 	}
-	return 0, r.prune(ctx, ro, old)
+	return r.prune(ctx, ro, old)
 }
 
 // build makes the record of a, with the requests that its canary served, if they

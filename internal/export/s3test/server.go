@@ -14,6 +14,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -45,9 +46,10 @@ type Server struct {
 // New starts a store; close it when done.
 func New(bucket string) *Server {
 	s := &Server{
-		Bucket: bucket, Region: "eu-test-1", AccessKey: "AKIDTEST", SecretKey: "not/a+real=secret",
+		Bucket: bucket, Region: "eu-test-1", AccessKey: "AKIDTEST",
 		Now: time.Now, objects: map[string]Object{},
 	}
+	s.SecretKey = "not/a+real=secret"
 	s.Server = httptest.NewServer(http.HandlerFunc(s.serve))
 	return s
 }
@@ -64,11 +66,7 @@ func (s *Server) Fail(codes ...int) {
 func (s *Server) Objects() map[string]Object {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make(map[string]Object, len(s.objects))
-	for k, v := range s.objects {
-		out[k] = v
-	}
-	return out
+	return maps.Clone(s.objects)
 }
 
 // Puts is how many requests there were.
@@ -136,25 +134,30 @@ func (s *Server) check(r *http.Request, body []byte) (string, *refusal) {
 	if bucket != s.Bucket || key == "" {
 		return "", &refusal{http.StatusNotFound, "NoSuchBucket", "The specified bucket does not exist"}
 	}
-	part := authorization.FindStringSubmatch(r.Header.Get("Authorization"))
-	if part == nil || part[3] != s.Region {
-		return "", &refusal{http.StatusBadRequest, "AuthorizationHeaderMalformed", fmt.Sprintf("The authorization header is malformed; expecting region %q", s.Region)}
-	}
-	if part[1] != s.AccessKey || r.Header.Get("X-Amz-Security-Token") != s.SessionToken {
-		return "", &refusal{http.StatusForbidden, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."}
-	}
-	at, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
-	if skew := s.Now().Sub(at); err != nil || skew.Abs() > 15*time.Minute || at.Format("20060102") != part[2] {
-		return "", &refusal{http.StatusForbidden, "RequestTimeTooSkewed", "The difference between the request time and the current time is too large."}
-	}
-	sum := sha256.Sum256(body)
-	if r.Header.Get("X-Amz-Content-Sha256") != hex.EncodeToString(sum[:]) {
-		return "", &refusal{http.StatusBadRequest, "XAmzContentSHA256Mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed."}
-	}
-	if no := s.signature(r, part[2], strings.Split(part[4], ";"), part[5]); no != nil {
+	if no := s.signed(r, body); no != nil {
 		return "", no
 	}
 	return key, nil
+}
+
+// signed checks who signed r, and what.
+func (s *Server) signed(r *http.Request, body []byte) *refusal {
+	part := authorization.FindStringSubmatch(r.Header.Get("Authorization"))
+	if part == nil || part[3] != s.Region {
+		return &refusal{http.StatusBadRequest, "AuthorizationHeaderMalformed", fmt.Sprintf("The authorization header is malformed; expecting region %q", s.Region)}
+	}
+	if part[1] != s.AccessKey || r.Header.Get("X-Amz-Security-Token") != s.SessionToken {
+		return &refusal{http.StatusForbidden, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."}
+	}
+	at, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
+	if skew := s.Now().Sub(at); err != nil || skew.Abs() > 15*time.Minute || at.Format("20060102") != part[2] {
+		return &refusal{http.StatusForbidden, "RequestTimeTooSkewed", "The difference between the request time and the current time is too large."}
+	}
+	sum := sha256.Sum256(body)
+	if r.Header.Get("X-Amz-Content-Sha256") != hex.EncodeToString(sum[:]) {
+		return &refusal{http.StatusBadRequest, "XAmzContentSHA256Mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed."}
+	}
+	return s.signature(r, part[2], strings.Split(part[4], ";"), part[5])
 }
 
 // signature checks that everything that has to be signed is, and how.
