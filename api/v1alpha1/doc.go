@@ -17,4 +17,4 @@
 package v1alpha1
 
 //go:generate go tool controller-gen object:headerFile=../../hack/crdgen/header.txt paths=.
-//go:generate go run ../../hack/crdgen -in . -out ../../config/crd
+//go:generate go run ../../hack/crdgen -in . -out ../../config/crd,../../charts/sluice/files/crds

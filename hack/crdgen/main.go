@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/tools/go/packages"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -31,15 +32,15 @@ const header = "# Copyright The Sluice Authors.\n# SPDX-License-Identifier: Apac
 
 func main() {
 	in := flag.String("in", "./api/v1alpha1", "the package with the types")
-	out := flag.String("out", "config/crd", "the folder to write to")
+	out := flag.String("out", "config/crd", "the folders to write to, with commas between them")
 	flag.Parse()
-	if err := write(*in, *out); err != nil {
+	if err := write(*in, strings.Split(*out, ",")); err != nil {
 		fmt.Fprintln(os.Stderr, "crdgen:", err)
 		os.Exit(1)
 	}
 }
 
-func write(in, out string) error {
+func write(in string, folders []string) error {
 	crds, err := generate(in)
 	if err != nil {
 		return fmt.Errorf("generate from %s: %w", in, err)
@@ -52,9 +53,11 @@ func write(in, out string) error {
 		if err != nil {
 			return fmt.Errorf("write %s: %w", c.Spec.Names.Kind, err)
 		}
-		name := filepath.Join(out, c.Spec.Group+"_"+c.Spec.Names.Plural+".yaml")
-		if err := os.WriteFile(name, data, 0o600); err != nil {
-			return fmt.Errorf("write %s: %w", c.Spec.Names.Kind, err)
+		for _, folder := range folders {
+			name := filepath.Join(folder, c.Spec.Group+"_"+c.Spec.Names.Plural+".yaml")
+			if err := os.WriteFile(name, data, 0o600); err != nil {
+				return fmt.Errorf("write %s: %w", c.Spec.Names.Kind, err)
+			}
 		}
 	}
 	return nil

@@ -16,7 +16,7 @@ import (
 func TestCRDsAreUpToDate(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := write("../../api/v1alpha1", dir); err != nil {
+	if err := write("../../api/v1alpha1", []string{dir}); err != nil {
 		t.Fatal(err)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))

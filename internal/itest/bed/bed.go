@@ -51,6 +51,14 @@ type Bed struct {
 // test ends.
 func New(tb testing.TB, options cluster.Options) *Bed {
 	tb.Helper()
+	b := Bare(tb, options)
+	b.install(crd.Files)
+	return b
+}
+
+// Bare is New without our own CRDs, for tests of what installs them.
+func Bare(tb testing.TB, options cluster.Options) *Bed {
+	tb.Helper()
 	c, err := cluster.Start(tb.Context(), options)
 	if err != nil {
 		tb.Fatal(err)
@@ -79,7 +87,6 @@ func New(tb testing.TB, options cluster.Options) *Bed {
 	}
 	tb.Cleanup(sim.Stop)
 	b := &Bed{TB: tb, Cluster: c, Client: cl, Nodes: sim}
-	b.install(crd.Files)
 	b.install(foreign)
 	return b
 }

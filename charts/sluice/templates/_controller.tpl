@@ -1,0 +1,76 @@
+{{- define "sluice.args" -}}
+{{- $c := .Values.controller -}}
+- controller
+- --loglevel={{ $c.logging.level }}
+- --logformat={{ $c.logging.format }}
+- --kloglevel={{ $c.logging.kloglevel }}
+- --metricsPort={{ $c.containerPorts.metrics }}
+- --healthzPort={{ $c.containerPorts.healthz }}
+- --leader-elect
+{{- if include "sluice.namespaced" . }}
+- --namespaced
+- --namespace=$(POD_NAMESPACE)
+{{- end }}
+{{- with $c.vault }}
+{{- if .address }}
+- --vault-address={{ .address }}
+- --vault-role={{ .role }}
+- --vault-auth-mount={{ .authMount }}
+- --vault-token-file=/var/run/secrets/vault/token
+{{- with .namespace }}
+- --vault-namespace={{ . }}
+{{- end }}
+{{- if .caConfigMap.name }}
+- --vault-ca-file=/etc/vault/{{ .caConfigMap.key }}
+{{- end }}
+{{- with .datadogPath }}
+- --vault-datadog-path={{ . }}
+{{- end }}
+{{- range .allow }}
+- {{ printf "--vault-allow=%s" . | quote }}
+{{- end }}
+- --vault-refresh={{ .refresh }}
+- --vault-max-age={{ .maxAge }}
+{{- if .plainHTTP }}
+- --vault-plain-http
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range $c.extraArgs }}
+- {{ . | quote }}
+{{- end }}
+{{- end -}}
+
+{{- define "sluice.vaultVolumes" -}}
+{{- with .Values.controller.vault -}}
+{{- if .address -}}
+- name: vault-token
+  projected:
+    sources:
+      - serviceAccountToken:
+          path: token
+          audience: {{ .audience }}
+          expirationSeconds: {{ int .tokenExpirationSeconds }}
+{{- if .caConfigMap.name }}
+- name: vault-ca
+  configMap:
+    name: {{ .caConfigMap.name }}
+{{- end }}
+{{- else -}}
+[]
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "sluice.vaultMounts" -}}
+{{- with .Values.controller.vault -}}
+{{- if .address -}}
+- { name: vault-token, mountPath: /var/run/secrets/vault, readOnly: true }
+{{- if .caConfigMap.name }}
+- { name: vault-ca, mountPath: /etc/vault, readOnly: true }
+{{- end }}
+{{- else -}}
+[]
+{{- end -}}
+{{- end -}}
+{{- end -}}
