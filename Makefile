@@ -45,19 +45,26 @@ demo: build ## Run the guide's four releases on a real API server (ARGS="--keep"
 	exec ./bin/sluice-demo --controlplane "$$dir" --sluice ./bin/sluice $(ARGS)
 
 .PHONY: test
-test: test-unit test-integration test-demo ## Run every test but the long runs
+test: test-unit test-integration test-chart test-demo ## Run every test but the long runs
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no network and no cluster
 	@echo "unit tests" >&2
 	@$(GO) test ./...
 	@cd playground && $(GO) test ./...
+	@cd charts && $(GO) test ./...
 
 .PHONY: test-integration
 test-integration: build ## Run the tests that need a control plane
 	@dir="$$($(GO) run ./hack/controlplane)"; \
 	echo "integration tests on $$dir" >&2; \
 	KUBEBUILDER_ASSETS="$$dir" SLUICE_BIN="$$PWD/bin/sluice" $(GO) test -tags integration -timeout 20m -p 1 ./internal/itest/...
+
+.PHONY: test-chart
+test-chart: build ## Install the chart with Helm on a control plane, and compare its rights with what is used
+	@dir="$$($(GO) run ./hack/controlplane)"; \
+	echo "the chart on $$dir" >&2; \
+	cd charts && KUBEBUILDER_ASSETS="$$dir" SLUICE_BIN="$$PWD/../bin/sluice" $(GO) test -tags integration -timeout 15m -count 1 ./itest
 
 .PHONY: test-vault
 test-vault: ## Run the tests of the Vault client against a real one (VAULT_ADDR, VAULT_TOKEN, VAULT_CACERT)
@@ -94,6 +101,7 @@ lint: ## Run the linters
 	@echo "building and running golangci-lint (some minutes the first time)" >&2
 	@$(GO) tool -modfile=hack/tools/go.mod golangci-lint run ./...
 	@cd playground && $(GO) tool -modfile=../hack/tools/go.mod golangci-lint run --config ../.golangci.yml ./...
+	@cd charts && $(GO) tool -modfile=../hack/tools/go.mod golangci-lint run --config ../.golangci.yml ./...
 
 .PHONY: verify
 verify: ## Check that generated files and module files are up to date

@@ -21,9 +21,6 @@
 - apiGroups: [apps]
   resources: [replicasets]
   verbs: [get, list, watch, create, patch, delete]
-- apiGroups: [apps]
-  resources: [replicasets/status]
-  verbs: [patch]
 - apiGroups: [""]
   resources: [services]
   verbs: [list, watch, patch]
@@ -54,11 +51,10 @@
   resources: [leases]
   resourceNames: [{{ include "sluice.lease" . }}]
   verbs: [get, update]
-{{- if not (include "sluice.namespaced" .) }}
-- apiGroups: [events.k8s.io]
+# Of the Lease: who leads from when on.
+- apiGroups: [""]
   resources: [events]
   verbs: [create]
-{{- end }}
 {{- with .Values.secretAccess.names }}
 - apiGroups: [""]
   resources: [secrets]
