@@ -91,13 +91,13 @@ func (s *stand) kubeconfig(namespace, account string) string {
 // A process is what the Deployment's container runs, on this machine.
 type process struct {
 	log  string
-	done chan struct{}
 	stop func()
 }
 
 // run runs the container of a Deployment as the kubelet would: with its
-// arguments, its environment and a token of its ServiceAccount.
-func (s *stand) run(d *appsv1.Deployment) *process {
+// arguments, its environment and a token of its ServiceAccount, and with ports
+// of its own. env is added.
+func (s *stand) run(d *appsv1.Deployment, metrics, health int, env ...string) *process {
 	s.Helper()
 	program := os.Getenv("SLUICE_BIN")
 	if program == "" {
@@ -109,26 +109,28 @@ func (s *stand) run(d *appsv1.Deployment) *process {
 	for _, a := range c.Args {
 		args = append(args, strings.ReplaceAll(a, "$(POD_NAMESPACE)", d.Namespace))
 	}
-	args = append(args, "--kubeconfig="+s.kubeconfig(d.Namespace, pod.ServiceAccountName))
-	p := &process{log: filepath.Join(s.TempDir(), "controller.log"), done: make(chan struct{})}
+	args = append(args, "--kubeconfig="+s.kubeconfig(d.Namespace, pod.ServiceAccountName),
+		fmt.Sprintf("--metricsPort=%d", metrics), fmt.Sprintf("--healthzPort=%d", health))
+	p := &process{log: filepath.Join(s.TempDir(), "controller.log")}
+	done := make(chan struct{})
 	out, err := os.Create(p.log)
 	if err != nil {
 		s.Fatal(err)
 	}
 	cmd := exec.Command(program, args...)
-	cmd.Env = []string{"POD_NAMESPACE=" + d.Namespace, "HOME=" + s.TempDir()}
+	cmd.Env = append([]string{"POD_NAMESPACE=" + d.Namespace, "HOME=" + s.TempDir()}, env...)
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		s.Fatal(err)
 	}
 	go func() {
-		defer close(p.done)
+		defer close(done)
 		_ = cmd.Wait()
 		_ = out.Close()
 	}()
 	p.stop = func() {
 		_ = cmd.Process.Signal(os.Interrupt)
-		<-p.done
+		<-done
 	}
 	s.Cleanup(func() {
 		p.stop()
@@ -140,19 +142,15 @@ func (s *stand) run(d *appsv1.Deployment) *process {
 	return p
 }
 
-// freePorts are two ports for --set, so that tests can run side by side.
-func freePorts(t *testing.T) (set string, metrics, health int) {
+// freePort is a port that nobody listens on.
+func freePort(t *testing.T) int {
 	t.Helper()
-	var ports [2]int
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
 	}
-	return fmt.Sprintf("controller.containerPorts.metrics=%d,controller.containerPorts.healthz=%d", ports[0], ports[1]), ports[0], ports[1]
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
 }
 
 // answer asks for a page on this machine.
