@@ -99,14 +99,23 @@ func TestTheLifeOfARelease(t *testing.T) {
 	s.namespace(home)
 	s.Namespace("payments")
 	l := &life{stand: s, helm: s.helm(home)}
-	l.refuse(t)
-	l.install(t)
-	l.upgrade(t)
-	l.rollback(t)
-	l.uninstall(t)
-	l.again(t)
-	l.takeOver(t)
-	l.remove(t)
+	for _, step := range []struct {
+		name string
+		do   func(*testing.T)
+	}{
+		{"wrong values are refused", l.refuse},
+		{"install", l.install},
+		{"upgrade", l.upgrade},
+		{"rollback", l.rollback},
+		{"uninstall", l.uninstall},
+		{"again", l.again},
+		{"take over", l.takeOver},
+		{"the guide's teardown", l.remove},
+	} {
+		if !t.Run(step.name, step.do) {
+			t.FailNow()
+		}
+	}
 }
 
 // refuse: values that the schema refuses change nothing.
