@@ -188,7 +188,7 @@ func (c *Config) runs(name string) bool {
 
 // assemble adds the controllers to mgr.
 func assemble(ctx context.Context, mgr ctrl.Manager, c Config) error {
-	if err := installed(ctx, mgr); err != nil {
+	if err := installed(ctx, mgr, c); err != nil {
 		return err
 	}
 	if err := observe.Index(ctx, mgr.GetFieldIndexer()); err != nil {
@@ -209,9 +209,13 @@ func assemble(ctx context.Context, mgr ctrl.Manager, c Config) error {
 }
 
 // installed says plainly when the CRDs are missing, or older than this build.
-func installed(ctx context.Context, mgr ctrl.Manager) error {
+func installed(ctx context.Context, mgr ctrl.Manager, c Config) error {
+	options := []client.ListOption{client.Limit(1)}
+	if c.Namespaced {
+		options = append(options, client.InNamespace(c.Namespace))
+	}
 	list := &v1alpha1.RolloutList{}
-	err := mgr.GetAPIReader().List(ctx, list, client.Limit(1))
+	err := mgr.GetAPIReader().List(ctx, list, options...)
 	if err == nil || apierrors.IsForbidden(err) {
 		return nil
 	}

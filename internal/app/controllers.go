@@ -48,7 +48,7 @@ func addRollouts(mgr ctrl.Manager, c Config, board *verdict.Board) error {
 		Cached: mgr.GetClient(),
 		Observer: &observe.Observer{
 			Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), Routers: routes,
-			Verdicts: board, Overlay: overlay, Refusals: refusals, Semantics: analysis.Semantics(c.Semantics),
+			Verdicts: board, Overlay: overlay, Refusals: refusals, Semantics: analysis.Semantics(c.Semantics), Namespaced: c.Namespaced,
 		},
 		Applier: &apply.Applier{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Routes: routes,
@@ -58,5 +58,9 @@ func addRollouts(mgr ctrl.Manager, c Config, board *verdict.Board) error {
 		Clock:    clock.RealClock{},
 		Instance: c.Instance,
 	}
-	return r.Setup(mgr, c.RolloutThreads, !c.Namespaced)
+	namespace := ""
+	if c.Namespaced {
+		namespace = c.Namespace
+	}
+	return r.Setup(mgr, c.RolloutThreads, namespace)
 }

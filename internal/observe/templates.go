@@ -48,6 +48,11 @@ func (o *Observer) analysis(ctx context.Context, w *World, key int, a *v1alpha1.
 	}
 	var failed error
 	flat, err := analysistemplate.Flatten(a.Templates, func(ref v1alpha1.AnalysisTemplateRef) (*v1alpha1.AnalysisTemplateSpec, error) {
+		if ref.ClusterScope && o.Namespaced {
+			// A look would wait for ever for a cache that may not be filled.
+			return nil, fmt.Errorf("%s is the whole cluster's, and this controller (--namespaced) reads its own namespace only: "+
+				"use an AnalysisTemplate there, without clusterScope", analysistemplate.Name(ref))
+		}
 		t, err := o.template(ctx, w.Rollout.Namespace, ref)
 		if missing(err) {
 			return nil, fmt.Errorf("%s not found: create it and the rollout goes on", analysistemplate.Name(ref))

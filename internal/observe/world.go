@@ -77,6 +77,8 @@ type Observer struct {
 	Refusals *Refusals
 	// Semantics is the set of rules that runs are judged by.
 	Semantics analysis.Semantics
+	// Namespaced is set when nothing outside one namespace may be read.
+	Namespaced bool
 }
 
 // Observe returns the World of ro at now. An error means that the API could

@@ -35,9 +35,10 @@ const (
 	lastRetry  = 20 * time.Second
 )
 
-// Setup adds the controller to mgr, with threads passes at once. The indexes
-// of package observe must be in mgr's cache.
-func (r *Reconciler) Setup(mgr ctrl.Manager, threads int, clusterScope bool) error {
+// Setup adds the controller to mgr, with threads passes at once, for a
+// namespace or, if that is empty, for all. The indexes of package observe must
+// be in mgr's cache.
+func (r *Reconciler) Setup(mgr ctrl.Manager, threads int, namespace string) error {
 	bld := ctrl.NewControllerManagedBy(mgr).
 		Named("rollout").
 		For(&v1alpha1.Rollout{}).
@@ -50,14 +51,16 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, threads int, clusterScope bool) err
 			MaxConcurrentReconciles: threads,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
 		})
-	if clusterScope {
+	if namespace == "" {
 		bld = bld.Watches(&v1alpha1.ClusterAnalysisTemplate{}, r.byIndex(observe.IndexTemplate, clusterKey))
 	}
 	c, err := bld.Build(r)
 	if err != nil {
 		return fmt.Errorf("set up the rollout controller: %w", err)
 	}
-	r.Observer.Routers.Watch = (&routeWatch{controller: c, cache: mgr.GetCache(), handler: r.byIndex(observe.IndexRoute, routeKey)}).start
+	r.Observer.Routers.Watch = (&routeWatch{
+		controller: c, live: mgr.GetAPIReader(), namespace: namespace, cache: mgr.GetCache(), handler: r.byIndex(observe.IndexRoute, routeKey),
+	}).start
 	return nil
 }
 
@@ -121,6 +124,8 @@ func add(queue workqueue.TypedRateLimitingInterface[reconcile.Request], req reco
 // Rollout first needs it, so that none is needed of what is not installed.
 type routeWatch struct {
 	controller controller.Controller
+	live       client.Reader
+	namespace  string
 	cache      cache.Cache
 	handler    handler.EventHandler
 
@@ -133,6 +138,13 @@ func (w *routeWatch) start(ctx context.Context, kind schema.GroupVersionKind) er
 	defer w.mu.Unlock()
 	if w.started[kind] {
 		return nil
+	}
+	// An informer that is denied what it asks for waits for ever, and so would
+	// every worker that meets such a Rollout.
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
+	if err := w.live.List(ctx, list, client.InNamespace(w.namespace), client.Limit(1)); err != nil {
+		return fmt.Errorf("list: %w", err)
 	}
 	head := &metav1.PartialObjectMetadata{}
 	head.SetGroupVersionKind(kind)
