@@ -61,7 +61,7 @@ test-integration: build ## Run the tests that need a control plane
 	KUBEBUILDER_ASSETS="$$dir" SLUICE_BIN="$$PWD/bin/sluice" $(GO) test -tags integration -timeout 20m -p 1 ./internal/itest/...
 
 .PHONY: test-chart
-test-chart: build ## Install the chart with Helm on a control plane, and compare its rights with what is used
+test-chart: build ## Install, upgrade, roll back and uninstall the chart with Helm on a control plane
 	@dir="$$($(GO) run ./hack/controlplane)"; \
 	echo "the chart on $$dir" >&2; \
 	cd charts && KUBEBUILDER_ASSETS="$$dir" SLUICE_BIN="$$PWD/../bin/sluice" $(GO) test -tags integration -timeout 15m -count 1 ./itest
@@ -84,6 +84,12 @@ test-full: test ## Run the long runs too: random kills, deep fuzzing and the hea
 	@dir="$$($(GO) run ./hack/controlplane)"; peer="$$($(GO) run ./hack/peer)"; \
 	echo "long runs on $$dir, beside $$peer" >&2; \
 	KUBEBUILDER_ASSETS="$$dir" PEER_BIN="$$peer" SLUICE_BIN="$$PWD/bin/sluice" $(GO) test -tags 'integration long' -timeout 60m -p 1 -count 1 ./internal/itest/...
+	@$(MAKE) test-rights
+
+.PHONY: test-rights
+test-rights: build ## Compare the rights that the chart grants with those that releases use (ARGS=-update writes docs/security.md)
+	@dir="$$($(GO) run ./hack/controlplane)"; \
+	cd charts && KUBEBUILDER_ASSETS="$$dir" SLUICE_BIN="$$PWD/../bin/sluice" $(GO) test -tags 'integration long' -timeout 15m -count 1 -run 'TestTheRights|TestWhatMayNot' ./itest $(ARGS)
 
 .PHONY: bench
 bench: build ## Measure aborts, many canaries at once and idling (PEER=/path/to/other/controller, or the folder of make peer)

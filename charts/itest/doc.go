@@ -2,6 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package itest installs the chart with Helm on a real control plane, and runs
-// releases with the rights that it grants. Its tests need the build tag
-// integration and run in `make test-chart`.
+// releases with the rights that it grants. Its tests run in `make test-chart`
+// and `make test-rights`.
 package itest

@@ -82,7 +82,9 @@ spec:
   selector: {matchLabels: {app: checkout}}
   template:
     metadata: {labels: {app: checkout}}
-    spec: {containers: [{name: checkout, image: "checkout:1"}]}
+    spec:
+      securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
+      containers: [{name: checkout, image: "checkout:1", securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}]
   strategy: {canary: {}}
 `
 

@@ -1,7 +1,7 @@
 // Copyright The Sluice Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build integration
+//go:build integration && long
 
 package itest
 
@@ -100,6 +100,44 @@ func (s *stand) prove(t *testing.T, in install) {
 		t.Fatal(err)
 	}
 	document(t, in.heading, table)
+}
+
+// What the controller has no right to read holds up the Rollouts that need it,
+// and no others.
+func TestWhatMayNotBeReadHoldsUpNobodyElse(t *testing.T) {
+	s := newStand(t, cluster.Options{})
+	s.namespace(home)
+	rel := helmtest.Release{Set: []string{"namespaced=true,providerRBAC.providers.istio=false"}}
+	if _, err := s.helm(home).Install(t.Context(), ours(t), rel); err != nil {
+		t.Fatal(err)
+	}
+	d := &appsv1.Deployment{}
+	if err := s.get(d, home, home); err != nil {
+		t.Fatal(err)
+	}
+	ports := [2]int{freePort(t), freePort(t)}
+	s.run(d, ports[0], ports[1])
+	s.leads(ports[0], ports[1], 1)
+	routed := "strategy: {canary: {canaryService: c, stableService: s, trafficRouting: {istio: {virtualService: {name: v}}}}}"
+	shared := "strategy: {canary: {steps: [{setWeight: 10}, {analysis: {templates: [{templateName: everywhere, clusterScope: true}]}}]}}"
+	s.Apply("{apiVersion: v1, kind: Service, metadata: {namespace: argo-rollouts, name: c}, spec: {selector: {app: checkout}, ports: [{port: 80}]}}")
+	s.Apply("{apiVersion: v1, kind: Service, metadata: {namespace: argo-rollouts, name: s}, spec: {selector: {app: checkout}, ports: [{port: 80}]}}")
+	apply := func(name, strategy, image string) {
+		s.Apply(aRollout, "payments", home, "name: checkout,", "name: "+name+",", "strategy: {canary: {}}", strategy, "checkout:1", image)
+	}
+	// More than there are workers.
+	for i := range 40 {
+		apply(fmt.Sprintf("routed-%d", i), routed, "checkout:1")
+	}
+	apply("shared", shared, "checkout:1")
+	apply("plain", "strategy: {canary: {}}", "checkout:1")
+	s.Phase(home, "plain", v1alpha1.RolloutPhaseHealthy)
+	ro := s.Phase(home, "shared", v1alpha1.RolloutPhaseDegraded)
+	if !strings.Contains(ro.Status.Message, "everywhere") || !strings.Contains(ro.Status.Message, "--namespaced") {
+		t.Errorf("it says %s", ro.Status.Message)
+	}
+	apply("plain", "strategy: {canary: {}}", "checkout:2")
+	s.Phase(home, "plain", v1alpha1.RolloutPhaseHealthy)
 }
 
 // play runs releases with two controllers. The second one lists before it

@@ -1,7 +1,7 @@
 // Copyright The Sluice Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build integration
+//go:build integration && long
 
 package itest
 
@@ -202,8 +202,8 @@ spec:
 	}
 }
 
-// race writes to a run all the while it is measured, so that the controller
-// loses a race and reads it again.
+// race writes to a run while it is measured, so that the controller loses a
+// race and reads it again.
 func (s *shop) race() {
 	s.t.Helper()
 	s.Apply(`
@@ -223,7 +223,7 @@ spec:
 	go func() {
 		defer close(done)
 		run := &v1alpha1.AnalysisRun{ObjectMeta: metav1.ObjectMeta{Namespace: s.ns, Name: "raced"}}
-		for n := 0; ctx.Err() == nil; n++ {
+		for n := 0; n < 300 && ctx.Err() == nil; n++ {
 			_ = s.Client.Patch(ctx, run.DeepCopy(), client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{"n":"%d"}}}`, n)))
 		}
 	}()

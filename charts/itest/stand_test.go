@@ -17,12 +17,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sluice.dev/sluice/internal/cluster"
 	"sluice.dev/sluice/internal/itest/bed"
@@ -37,6 +39,7 @@ type stand struct {
 
 func newStand(t *testing.T, o cluster.Options) *stand {
 	t.Helper()
+	ctrl.SetLogger(logr.Discard())
 	return &stand{bed.Bare(t, o)}
 }
 
