@@ -16,18 +16,49 @@ DATE    ?= $(shell git log -1 --format=%cI 2>/dev/null || echo unknown)
 pkg     := sluice.dev/sluice/internal/version
 LDFLAGS := -s -w -X $(pkg).Version=$(VERSION) -X $(pkg).Commit=$(COMMIT) -X $(pkg).Date=$(DATE)
 
+# The same bytes wherever it is built.
+GOBUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
+
+IMAGE    ?= sluice.dev/sluice:$(VERSION)
+PLATFORM ?= linux/amd64
+SET      ?=
+
 PACE    ?=
 ARGS    ?=
 
 .PHONY: help
 help: ## Show this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z.-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build bin/sluice, and bin/kubectl-argo-rollouts as another name of it
 	@echo "building bin/sluice" >&2
-	@CGO_ENABLED=0 $(GO) build -ldflags '$(LDFLAGS)' -o bin/sluice ./cmd/sluice
+	@$(GOBUILD) -o bin/sluice ./cmd/sluice
 	@ln -sf sluice bin/kubectl-argo-rollouts
+
+.PHONY: image
+image: ## Build the container image with docker (IMAGE=name:tag, PLATFORM=linux/arm64)
+	docker build --platform $(PLATFORM) --build-arg VERSION='$(VERSION)' --build-arg COMMIT='$(COMMIT)' --build-arg DATE='$(DATE)' -t $(IMAGE) .
+
+install.yaml: FORCE ## Print the chart into one file, for people without Helm (SET="--set namespaced=true")
+	@cd charts && $(GO) run ./cmd/install $(SET) >../install.yaml.tmp && mv ../install.yaml.tmp ../install.yaml
+	@echo "install.yaml: kubectl apply --server-side -f install.yaml" >&2
+
+.PHONY: FORCE
+FORCE:
+
+.PHONY: reproducible
+reproducible: ## Build bin/sluice twice, in two folders, and compare the bytes
+	@$(GO) run ./hack/reproducible
+
+.PHONY: sbom
+sbom: build ## Write bin/sluice.cdx.json, the list of what bin/sluice is made of (CycloneDX)
+	@cd hack/supply && $(GO) tool cyclonedx-gomod bin -json -noserial -notimestamp -version '$(VERSION)' -output ../../bin/sluice.cdx.json ../../bin/sluice
+	@echo "bin/sluice.cdx.json" >&2
+
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities in what is called (asks vuln.go.dev)
+	@dir="$$PWD"; cd hack/supply && $(GO) tool govulncheck -C "$$dir" ./...
 
 .PHONY: controlplane
 controlplane: ## Build etcd and Kubernetes into the cache; print the folder

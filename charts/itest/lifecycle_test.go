@@ -8,6 +8,7 @@ package itest
 import (
 	"errors"
 	"fmt"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -113,6 +114,7 @@ func TestTheLifeOfARelease(t *testing.T) {
 		{"again", l.again},
 		{"take over", l.takeOver},
 		{"the guide's teardown", l.remove},
+		{"without Helm", l.withoutHelm},
 	} {
 		if !t.Run(step.name, step.do) {
 			t.FailNow()
@@ -278,6 +280,23 @@ func (l *life) remove(t *testing.T) {
 		}
 		return errors.Join(err, errors.New("it is there"))
 	})
+}
+
+// withoutHelm: what make install.yaml prints can be applied, and starts.
+func (l *life) withoutHelm(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "run", "../cmd/install")
+	text, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Apply(string(text))
+	l.Eventually("the pods are ready", func() error {
+		if d := l.deployment(t); d.Status.ReadyReplicas != 2 {
+			return fmt.Errorf("the status is %+v", d.Status)
+		}
+		return nil
+	})
+	l.kept(t)
 }
 
 // end uninstalls the release, and looks that all it made goes but the CRDs.
