@@ -14,6 +14,8 @@ import (
 	"sluice.dev/sluice/internal/cli"
 )
 
+//go:generate go run ../../hack/licences -out ../../docs/licences.md -main .
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := cli.Main(ctx, cli.Options{Program: os.Args[0], Out: os.Stdout, Err: os.Stderr, Extra: extra()}, os.Args[1:])

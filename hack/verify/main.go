@@ -24,6 +24,8 @@ var checks = []struct {
 	{"go.mod files are tidy", tidy},
 	{"source files are formatted", formatted},
 	{"source files have a licence header", licensed},
+	{"tests that the documentation names are there", named},
+	{"workflows pin their actions by commit", pinned},
 }
 
 func main() {
