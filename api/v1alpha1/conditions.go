@@ -51,6 +51,9 @@ const (
 	RolloutCompleted      RolloutConditionType = "Completed"
 	RolloutHealthy        RolloutConditionType = "Healthy"
 	InvalidSpec           RolloutConditionType = "InvalidSpec"
+	// RolloutNotified is there, and False, when people were not told something
+	// about the current revision. Argo Rollouts does not have it.
+	RolloutNotified RolloutConditionType = "Notified"
 )
 
 // ExperimentProgressing is the condition type of an Experiment.
@@ -73,6 +76,7 @@ const (
 	ReasonRolloutCompleted         = "RolloutCompleted"
 	ReasonRolloutHealthy           = "RolloutHealthy"
 	ReasonInvalidSpec              = "InvalidSpec"
+	ReasonNotificationsLost        = "NotificationsLost"
 )
 
 // The reasons of events. Each is also the name of a notification trigger, in
@@ -98,6 +102,11 @@ const (
 	EventReconciliationError     = "ReconciliationError"
 	EventRolloutDeleted          = "RolloutDeleted"
 	EventRolloutAddedToInformer  = "RolloutAddedToInformer"
+	EventRolloutAborted          = "RolloutAborted"
+	EventRolloutCompleted        = "RolloutCompleted"
+	// EventRolloutRecovered is a Rollout that is Healthy for the first time
+	// after an abort. Argo Rollouts does not have it.
+	EventRolloutRecovered = "RolloutRecovered"
 	// EventAnalysisRunPrefix is followed by a run's phase, EventMetricPrefix by
 	// a metric's, EventExperimentPrefix by an Experiment's and
 	// EventTemplatePrefix by a version's.

@@ -53,6 +53,9 @@ type SluiceStatus struct {
 	// in them and when. Those that ended are kept until newer ones push them out.
 	// +optional
 	Attempts []RolloutAttempt `json:"attempts,omitempty"`
+	// outbox is what is to be told about the Rollout.
+	// +optional
+	Outbox *Outbox `json:"outbox,omitempty"`
 }
 
 // RolloutAttempt is what happened in one attempt at a release, and when. It is
