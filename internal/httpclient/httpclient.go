@@ -8,6 +8,7 @@
 package httpclient
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -38,6 +39,16 @@ func New() *http.Client {
 		ResponseHeaderTimeout:  time.Minute,
 		MaxResponseHeaderBytes: 64 << 10,
 	}})
+}
+
+// Insecure returns a client that trusts any certificate, for services of which
+// somebody said that theirs cannot be checked.
+func Insecure() *http.Client {
+	c := New()
+	if t, ok := c.Transport.(*http.Transport); ok {
+		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true} //nolint:gosec // that is what it is for
+	}
+	return c
 }
 
 // Guard returns a copy of c that never follows a redirect to another origin

@@ -70,3 +70,9 @@ func (t Text) MarshalText() ([]byte, error) { return []byte(Hidden), nil }
 
 // LogValue returns Hidden.
 func (t Text) LogValue() slog.Value { return slog.StringValue(Hidden) }
+
+// UnmarshalText takes the text, so that a configuration can be decoded into t.
+func (t *Text) UnmarshalText(text []byte) error {
+	*t = New(string(text))
+	return nil
+}
