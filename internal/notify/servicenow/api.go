@@ -4,6 +4,7 @@
 package servicenow
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -91,7 +92,7 @@ func (s *service) upload(ctx context.Context, id string, f notify.File) error {
 	args := url.Values{"table_name": {s.opts.Table}, "table_sys_id": {id}, "file_name": {f.Name}}
 	r := &wire.Request{
 		Who: who, Method: http.MethodPost, URL: s.base + "/api/now/attachment/file?" + args.Encode(), Body: f.Data,
-		Header: http.Header{"Content-Type": {firstOf(f.Type, "application/octet-stream")}},
+		Header: http.Header{"Content-Type": {cmp.Or(f.Type, "application/octet-stream")}},
 	}
 	_, err := s.do(ctx, r)
 	if e, ok := errors.AsType[*notify.Error](err); ok {

@@ -4,6 +4,7 @@
 package servicenow
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -87,7 +88,7 @@ func (s *service) login(ctx context.Context, now time.Time) (token, error) {
 		form.Set("scope", o.Scope)
 	}
 	r := &wire.Request{
-		Who: who + "'s token endpoint", Method: http.MethodPost, URL: firstOf(o.TokenURL, s.base+"/oauth_token.do"), Body: []byte(form.Encode()),
+		Who: who + "'s token endpoint", Method: http.MethodPost, URL: cmp.Or(o.TokenURL, s.base+"/oauth_token.do"), Body: []byte(form.Encode()),
 		Header:  http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}},
 		Secrets: append(s.secrets[:len(s.secrets):len(s.secrets)], o.ClientSecret, s.opts.Password),
 	}

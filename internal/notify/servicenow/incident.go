@@ -4,6 +4,7 @@
 package servicenow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -156,21 +157,12 @@ func (s *service) changes(m *notify.Message, section *Section) map[string]string
 	if out == nil {
 		out = map[string]string{}
 	}
-	out["work_notes"] = firstOf(section.WorkNote, m.Text, m.Notice.Message)
+	out["work_notes"] = cmp.Or(section.WorkNote, m.Text, m.Notice.Message)
 	out["correlation_display"] = mark(m)
 	if section.Action == "resolve" {
-		out["state"] = firstOf(section.State, "6")
-		out["close_code"] = firstOf(section.CloseCode, "Solution provided")
-		out["close_notes"] = firstOf(section.CloseNotes, out["work_notes"])
+		out["state"] = cmp.Or(section.State, "6")
+		out["close_code"] = cmp.Or(section.CloseCode, "Solution provided")
+		out["close_notes"] = cmp.Or(section.CloseNotes, out["work_notes"])
 	}
 	return out
-}
-
-func firstOf(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
 }

@@ -158,3 +158,41 @@ func After(h http.Header) time.Duration {
 	}
 	return 0
 }
+
+// Raw is a text of a template that must be JSON; an empty one is nil.
+func Raw(field, text string) (json.RawMessage, error) {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return nil, nil
+	}
+	var v any
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		return nil, notify.Errorf(outbox.Broken, "the template's %s is not JSON: %v; a text in it that may hold quotes wants | toJson", field, err)
+	}
+	return json.RawMessage(text), nil
+}
+
+// Clients are the connections of a kind of service.
+type Clients struct{ strict, lax *http.Client }
+
+// NewClients returns Clients.
+func NewClients() *Clients {
+	return &Clients{strict: httpclient.New(), lax: httpclient.Insecure()}
+}
+
+// For returns the client that trusts certificates as it should, or any.
+func (c *Clients) For(insecure bool) *http.Client {
+	if insecure {
+		return c.lax
+	}
+	return c.strict
+}
+
+// Options asserts what a Kind's Open is given.
+func Options[T any](options any) (T, error) {
+	o, ok := options.(T)
+	if !ok {
+		return o, notify.Errorf(outbox.Broken, "options are %T", options)
+	}
+	return o, nil
+}
