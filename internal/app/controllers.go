@@ -12,6 +12,7 @@ import (
 	"sluice.dev/sluice/internal/analysis"
 	"sluice.dev/sluice/internal/apply"
 	"sluice.dev/sluice/internal/builtin"
+	outboxcontroller "sluice.dev/sluice/internal/controller/outbox"
 	rolloutcontroller "sluice.dev/sluice/internal/controller/rollout"
 	"sluice.dev/sluice/internal/observe"
 	"sluice.dev/sluice/internal/verdict"
@@ -28,8 +29,12 @@ func controllers(mgr ctrl.Manager, c Config) error {
 	if err != nil {
 		return err
 	}
+	book, err := addNotifications(mgr, c, board)
+	if err != nil {
+		return err
+	}
 	if c.runs(ControllerRollouts) {
-		if err := errors.Join(addRollouts(mgr, c, board), addEvidence(mgr, c, board, runs)); err != nil {
+		if err := errors.Join(addRollouts(mgr, c, board, book), addEvidence(mgr, c, board, runs)); err != nil {
 			return err
 		}
 	}
@@ -39,7 +44,7 @@ func controllers(mgr ctrl.Manager, c Config) error {
 	return nil
 }
 
-func addRollouts(mgr ctrl.Manager, c Config, board *verdict.Board) error {
+func addRollouts(mgr ctrl.Manager, c Config, board *verdict.Board, book *outboxcontroller.Book) error {
 	routes := &observe.RouteReader{
 		Make: builtin.Router, Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), Mapper: mgr.GetRESTMapper(), Version: c.IstioVersion,
 	}
@@ -57,6 +62,9 @@ func addRollouts(mgr ctrl.Manager, c Config, board *verdict.Board) error {
 		Board:    board,
 		Clock:    clock.RealClock{},
 		Instance: c.Instance,
+	}
+	if book != nil {
+		r.Applier.Wanted = book.Wanted
 	}
 	namespace := ""
 	if c.Namespaced {

@@ -47,8 +47,9 @@ type Config struct {
 	Semantics    string
 	ErrorBackoff time.Duration
 
-	Vault    VaultConfig
-	Evidence EvidenceConfig
+	Vault         VaultConfig
+	Evidence      EvidenceConfig
+	Notifications NotificationConfig
 }
 
 // Flags returns the flags of the controller, which write into c. They are the
@@ -58,7 +59,7 @@ func (c *Config) Flags() *pflag.FlagSet {
 	f := pflag.NewFlagSet("controller", pflag.ContinueOnError)
 	f.BoolVar(&c.Namespaced, "namespaced", false, "watch and change one namespace only: that of --namespace or of the kubeconfig's context")
 	f.StringVar(&c.Instance, "instance-id", "", "work on objects with this "+instanceLabel+" label; empty: on those without the label")
-	f.StringSliceVar(&c.Controllers, "controllers", nil, "controllers to run, of rollouts and analysis (default all)")
+	f.StringSliceVar(&c.Controllers, "controllers", nil, "controllers to run, of rollouts, analysis and notifications (default all)")
 	f.Float32Var(&c.QPS, "qps", 0, "most API requests a second (default unlimited; the API server's fair queueing is the limit)")
 	f.IntVar(&c.Burst, "burst", 0, "most API requests at once, with --qps")
 	f.IntVar(&c.RolloutThreads, "rollout-threads", 32, "rollouts worked on at once")
@@ -79,6 +80,7 @@ func (c *Config) Flags() *pflag.FlagSet {
 	f.DurationVar(&c.ErrorBackoff, "analysis-error-backoff", 10*time.Second, "first wait after a measurement that failed; it doubles up to the metric's interval, and never exceeds the interval or this, whichever is longer")
 	c.Vault.flags(f)
 	c.Evidence.flags(f)
+	c.Notifications.flags(f)
 	var resync int
 	f.IntVar(&resync, "rollout-resync", 900, "seconds after which every object is looked at again")
 	c.Resync = 15 * time.Minute
@@ -101,7 +103,7 @@ func ignored(f *pflag.FlagSet) {
 		f.String(name, def, "accepted for Argo Rollouts' command lines; has no effect")
 		_ = f.MarkHidden(name)
 	}
-	for _, name := range []string{"aws-verify-target-group", "alb-verify-weight", "self-service-notification-enabled", "print-version"} {
+	for _, name := range []string{"aws-verify-target-group", "alb-verify-weight", "print-version"} {
 		f.Bool(name, false, "accepted for Argo Rollouts' command lines; has no effect")
 		_ = f.MarkHidden(name)
 	}
@@ -121,10 +123,10 @@ func (c *Config) Validate() error {
 		return err
 	}
 	// The others are Argo Rollouts' and are accepted for its command lines.
-	known := []string{ControllerRollouts, ControllerAnalysis, "experiments", "notifications", "services", "ingress"}
+	known := []string{ControllerRollouts, ControllerAnalysis, ControllerNotifications, "experiments", "services", "ingress"}
 	for _, name := range c.Controllers {
 		if !slices.Contains(known, name) {
-			return fmt.Errorf("--controllers: there is no controller %q; there are %s and %s", name, ControllerRollouts, ControllerAnalysis)
+			return fmt.Errorf("--controllers: there is no controller %q; there are %s, %s and %s", name, ControllerRollouts, ControllerAnalysis, ControllerNotifications)
 		}
 	}
 	return nil
@@ -134,4 +136,6 @@ func (c *Config) Validate() error {
 const (
 	ControllerRollouts = "rollouts"
 	ControllerAnalysis = "analysis"
+	// ControllerNotifications tells people what happens to rollouts.
+	ControllerNotifications = "notifications"
 )

@@ -39,6 +39,10 @@ type Applier struct {
 	// Refusals is told which evictions were refused.
 	Refusals *observe.Refusals
 
+	// Wanted says whether anybody wants to be told that reason happened to ro.
+	// It is nil when nobody is told anything.
+	Wanted func(ro *v1alpha1.Rollout, reason string) bool
+
 	settler settler
 }
 
@@ -49,6 +53,7 @@ type Applier struct {
 func (a *Applier) Commit(ctx context.Context, w *observe.World, plan *rollout.Plan) error {
 	next := w.Rollout.DeepCopy()
 	codec.SetStatus(next, plan.Status, &w.Snapshot)
+	a.notices(w, next, plan)
 	if equality.Semantic.DeepEqual(&next.Status, &w.Rollout.Status) && !fenced(w, plan) {
 		return nil
 	}

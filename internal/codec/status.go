@@ -109,7 +109,11 @@ func SetStatus(ro *v1alpha1.Rollout, st rollout.Status, snap *rollout.Snapshot) 
 			Reason: v1alpha1.PauseReason(p.Reason), StartTime: metav1.NewTime(p.Start),
 		})
 	}
-	out.Conditions = toConditions(st.Conditions)
+	conditions := toConditions(st.Conditions)
+	if c := unnotified(out, string(st.Current), snap.Now); c != nil {
+		conditions = append(conditions, *c)
+	}
+	out.Conditions = conditions
 	out.Canary.CurrentStepAnalysisRunStatus = toRun(st.StepRun)
 	out.Canary.CurrentBackgroundAnalysisRunStatus = toRun(st.Background)
 	out.Canary.Weights = weights(ro, st, snap)
@@ -150,7 +154,7 @@ const maxStoredMessage = 1024
 func toSluice(was *v1alpha1.SluiceStatus, st rollout.Status, now time.Time) *v1alpha1.SluiceStatus {
 	out := &v1alpha1.SluiceStatus{Attempt: st.Attempt, AbortReason: st.Reason, Hold: Clip(st.Hold), Holding: st.Holding, Waived: int32(st.Waived), Adopted: st.Adopted}
 	if was != nil {
-		out.Attempts = was.Attempts
+		out.Attempts, out.Outbox = was.Attempts, was.Outbox
 	}
 	if st.Hold != "" {
 		out.HoldingSince = toTime(now)

@@ -65,6 +65,16 @@ func Wanted(configs []*Config, labels, annotations map[string]string, reason str
 	return false
 }
 
+// Subscribes reports whether an annotation subscribes somebody to something.
+func Subscribes(annotations map[string]string) bool {
+	for key := range annotations {
+		if strings.HasPrefix(key, subscribePrefix) || strings.HasPrefix(key, subscriptionsPrefix) {
+			return true
+		}
+	}
+	return false
+}
+
 // Route returns what is to be sent of a notice, in an order that does not
 // change. A subscription that leads nowhere is named in problems.
 func Route(configs []*Config, d outbox.Delivery, s Subject) (out []Routed, problems []string) {

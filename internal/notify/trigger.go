@@ -122,8 +122,8 @@ func run(program *vm.Program, env map[string]any) (any, error) {
 	return v, nil
 }
 
-// clock is what expressions and templates know as time.
-func clock(now time.Time) map[string]any {
+// Clock is what expressions and templates know as time.
+func Clock(now time.Time) map[string]any {
 	return map[string]any{
 		"Now": func() time.Time { return now },
 		"Parse": func(text string) (time.Time, error) {

@@ -1,0 +1,60 @@
+// Copyright The Sluice Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/spf13/pflag"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"sluice.dev/sluice/internal/builtin"
+	outboxcontroller "sluice.dev/sluice/internal/controller/outbox"
+	"sluice.dev/sluice/internal/outbox"
+	"sluice.dev/sluice/internal/verdict"
+)
+
+// A NotificationConfig is what the flags say of notifications.
+type NotificationConfig struct {
+	SelfService bool
+	MaxAge      time.Duration
+	Threads     int
+}
+
+func (c *NotificationConfig) flags(f *pflag.FlagSet) {
+	f.BoolVar(&c.SelfService, "self-service-notification-enabled", false, "let a Rollout's own namespace hold a notification ConfigMap and Secret, beside those of the controller's")
+	f.DurationVar(&c.MaxAge, "notification-max-age", outbox.DefaultMaxAge, "how long it is tried to tell somebody something; then the Rollout's condition Notified says who was not told")
+	f.IntVar(&c.Threads, "notification-threads", 16, "rollouts about which messages are sent at once")
+}
+
+// addNotifications adds the controller that tells people, and returns the book
+// that says who wants to be told; nil when nobody is.
+func addNotifications(mgr ctrl.Manager, c Config, board *verdict.Board) (*outboxcontroller.Book, error) {
+	if !c.runs(ControllerNotifications) {
+		return nil, nil //nolint:nilnil // no notifications is a choice, not a mistake
+	}
+	if err := outboxcontroller.Register(); err != nil {
+		return nil, fmt.Errorf("set up notifications: %w", err)
+	}
+	recorder := mgr.GetEventRecorder(fieldOwner)
+	book := &outboxcontroller.Book{
+		Namespace: controllerNamespace(), SelfService: c.Notifications.SelfService, Kinds: builtin.Notifications(time.Now),
+		Events: recorder, Clock: clock.RealClock{},
+	}
+	if err := book.Watch(mgr, c.Namespace); err != nil {
+		return nil, err
+	}
+	r := &outboxcontroller.Reconciler{
+		Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), Client: mgr.GetClient(),
+		Secrets: outboxcontroller.SecretReader(secretReader(mgr.GetAPIReader())),
+		Book:    book, Events: recorder, Clock: clock.RealClock{},
+		Options: outboxcontroller.Options{
+			MaxAge: c.Notifications.MaxAge, Random: rand.Float64, Busy: board.Busy, Instance: c.Instance,
+		},
+	}
+	return book, r.Setup(mgr, max(c.Notifications.Threads, 1))
+}
