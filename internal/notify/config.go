@@ -215,5 +215,18 @@ func parseNode(text string) (*yaml.Node, error) {
 	if len(doc.Content) == 0 {
 		return &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}, nil
 	}
-	return doc.Content[0], nil
+	return doc.Content[0], plainNode(&doc)
+}
+
+// plainNode refuses aliases, by which a short text becomes an endless one.
+func plainNode(node *yaml.Node) error {
+	if node.Kind == yaml.AliasNode {
+		return &lineError{node.Line, "aliases (*" + node.Value + ") are not allowed here: write it out"}
+	}
+	for _, child := range node.Content {
+		if err := plainNode(child); err != nil {
+			return err
+		}
+	}
+	return nil
 }

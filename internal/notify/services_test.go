@@ -151,7 +151,7 @@ func subject(service, recipient string) notify.Subject {
 	return notify.Subject{
 		Annotations: map[string]string{"notifications.argoproj.io/subscribe.on-rollout-aborted." + service: recipient, "notifications.argoproj.io/subscribe.on-rollout-recovered." + service: recipient},
 		Vars: map[string]any{
-			"rollout": map[string]any{"metadata": map[string]any{"name": `check"out`, "namespace": "payments", "uid": "the-uid"}, "status": map[string]any{"phase": "Degraded"}},
+			"rollout": map[string]any{"metadata": map[string]any{"name": `check"out`, "namespace": "payments", "uid": "the-uid", "annotations": map[string]any{}}, "status": map[string]any{"phase": "Degraded"}},
 			"notice":  map[string]any{"message": "Rollout aborted", "revision": "6d5f9c"},
 		},
 	}

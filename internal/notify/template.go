@@ -95,8 +95,6 @@ func compileNode(name string, node *yaml.Node) (any, error) {
 			out = append(out, v)
 		}
 		return out, nil
-	case yaml.AliasNode:
-		return compileNode(name, node.Alias)
 	}
 	if node.Tag != "!!str" {
 		var v any

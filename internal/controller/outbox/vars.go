@@ -47,8 +47,17 @@ func readable(data map[string][]byte) map[string]string {
 // vars are what conditions and templates look at: the Rollout as it was when it
 // happened, as far as that is known.
 func (p *pass) vars(ctx context.Context, ro *v1alpha1.Rollout, n v1alpha1.Notice) map[string]any {
+	rollout := object(p.then(ctx, ro, n))
+	if meta, ok := rollout["metadata"].(map[string]any); ok {
+		// A template may look one up whether or not there are any.
+		for _, key := range []string{"labels", "annotations"} {
+			if meta[key] == nil {
+				meta[key] = map[string]any{}
+			}
+		}
+	}
 	return map[string]any{
-		"rollout":      object(p.then(ctx, ro, n)),
+		"rollout":      rollout,
 		"analysisRuns": p.runs(ctx, ro, n.Revision),
 		"notice":       object(&n),
 		"time":         notify.Clock(p.Clock.Now()),

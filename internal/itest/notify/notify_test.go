@@ -207,15 +207,18 @@ func TestAnAbortIsOneIncidentWhateverIsKilled(t *testing.T) {
 	s.snow.Fail(servicenowtest.Fault{Mode: servicenowtest.Lost, Method: "POST", Path: servicenowtest.AttachmentPath, Times: 1})
 	s.errors(1000)
 	s.image("checkout", "2")
-	for what, reached := range map[string]func() bool{
-		"it asks":  func() bool { return s.snow.Count("GET", servicenowtest.TablePath) >= 3 },
-		"it opens": func() bool { return len(s.snow.Incidents()) == 1 },
-		"it attaches": func() bool {
+	for _, moment := range []struct {
+		what    string
+		reached func() bool
+	}{
+		{"it asks", func() bool { return s.snow.Count("GET", servicenowtest.TablePath) >= 3 }},
+		{"it opens", func() bool { return len(s.snow.Incidents()) == 1 }},
+		{"it attaches", func() bool {
 			return len(s.snow.Incidents()) == 1 && len(s.snow.Attachments(s.snow.Incidents()[0].ID)) == 1
-		},
+		}},
 	} {
-		s.Eventually(what, func() error {
-			if !reached() {
+		s.Eventually(moment.what, func() error {
+			if !moment.reached() {
 				return fmt.Errorf("requests so far: %+v; outbox %+v", s.snow.Requests(), s.Rollout("payments", "checkout").Status.Sluice)
 			}
 			return nil

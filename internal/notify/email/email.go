@@ -217,11 +217,15 @@ func (s *service) explain(err error) error {
 	for _, k := range s.secrets {
 		hidden = append(hidden, k.Reveal())
 	}
-	words := httpclient.Clean(httpclient.Redact(err.Error(), hidden...), 300)
+	e, ok := errors.AsType[*textproto.Error](err)
+	words := err.Error()
+	if ok {
+		words = fmt.Sprintf("%d %s", e.Code, e.Msg)
+	}
+	words = httpclient.Clean(httpclient.Redact(words, hidden...), 300)
 	if strings.Contains(err.Error(), "unencrypted connection") {
 		return notify.Errorf(outbox.Broken, "mail by %s: the server offers no TLS, and the password is not sent without it", s.opts.Host)
 	}
-	e, ok := errors.AsType[*textproto.Error](err)
 	switch {
 	case ok && (e.Code == 535 || e.Code == 530 || e.Code == 534):
 		return notify.Errorf(outbox.Broken, "mail by %s: the user name or the password is refused: %s", s.opts.Host, words)
