@@ -53,7 +53,7 @@ type Applier struct {
 func (a *Applier) Commit(ctx context.Context, w *observe.World, plan *rollout.Plan) error {
 	next := w.Rollout.DeepCopy()
 	codec.SetStatus(next, plan.Status, &w.Snapshot)
-	a.notices(w, next, plan)
+	notices(a, w, next, plan)
 	if equality.Semantic.DeepEqual(&next.Status, &w.Rollout.Status) && !fenced(w, plan) {
 		return nil
 	}

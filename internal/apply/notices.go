@@ -16,7 +16,7 @@ import (
 
 // notices puts what is to be told into the status that is about to be stored:
 // the write that makes something true is the one that says so.
-func (a *Applier) notices(w *observe.World, next *v1alpha1.Rollout, plan *rollout.Plan) {
+func notices(a *Applier, w *observe.World, next *v1alpha1.Rollout, plan *rollout.Plan) {
 	if a.Wanted == nil {
 		return
 	}

@@ -31,6 +31,7 @@ var pure = map[string][]string{
 	"internal/evidence":         {module + "api/v1alpha1", module + "internal/analysis", module + "internal/view", "k8s.io/api", "k8s.io/apimachinery"},
 	"internal/view":             {module + "api/v1alpha1", module + "internal", "k8s.io/api", "k8s.io/apimachinery"},
 	"internal/sim":              {module + "internal/rollout", module + "internal/replicas"},
+	"internal/outbox":           {module + "api/v1alpha1", "k8s.io/apimachinery"},
 	"internal/traffic":          {module + "api/v1alpha1", "k8s.io/apimachinery"},
 	"internal/traffic/istio":    {module + "api/v1alpha1", module + "internal/traffic", "k8s.io/apimachinery"},
 }
@@ -97,6 +98,7 @@ func TestProvidersImportTheirPortOnly(t *testing.T) {
 	for port, may := range map[string][]string{
 		"internal/metric":  {"internal/metric", "internal/httpclient", "internal/secret", "api"},
 		"internal/traffic": {"internal/traffic", "api"},
+		"internal/notify":  {"internal/notify", "internal/httpclient", "internal/secret", "internal/outbox"},
 	} {
 		entries, err := os.ReadDir(filepath.Join(root(t), port))
 		if err != nil {

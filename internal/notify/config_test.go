@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -333,6 +334,34 @@ func TestTheExamples(t *testing.T) {
 		}
 		if reached == 0 {
 			t.Errorf("%s reaches nobody", file)
+		}
+	}
+}
+
+// What the documentation says of the ConfigMap can be pasted into one.
+func TestTheDocumentation(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.FromSlash("../../docs/notifications.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := 0
+	for _, m := range regexp.MustCompile("(?s)```yaml\n(service\\..*?)```").FindAllSubmatch(text, -1) {
+		blocks++
+		var data map[string]string
+		if err := yaml.UnmarshalStrict(m[1], &data); err != nil {
+			t.Fatal(err)
+		}
+		if c := notify.Parse("argo-rollouts", data, kinds()); len(c.Problems) > 0 {
+			t.Error(c.Problems)
+		}
+	}
+	if blocks != 1 {
+		t.Errorf("there are %d blocks", blocks)
+	}
+	for _, k := range kinds() {
+		if !strings.Contains(string(text), "`"+k.Name+"`") && k.Name != "servicenow" {
+			t.Errorf("the kind %s is not in the documentation", k.Name)
 		}
 	}
 }

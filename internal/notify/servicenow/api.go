@@ -19,7 +19,7 @@ import (
 // most is how many incidents of one Rollout are looked at.
 const most = "50"
 
-func (s *service) table(id string) string {
+func (s *api) table(id string) string {
 	path := s.base + "/api/now/table/" + url.PathEscape(s.opts.Table)
 	if id != "" {
 		path += "/" + url.PathEscape(id)
@@ -28,7 +28,7 @@ func (s *service) table(id string) string {
 }
 
 // display asks that names are taken for references.
-func (s *service) display(section *Section) string {
+func (s *api) display(section *Section) string {
 	if section.DisplayValues {
 		return "?sysparm_input_display_value=true"
 	}
@@ -102,7 +102,7 @@ func (s *service) upload(ctx context.Context, id string, f notify.File) error {
 }
 
 // read asks for something. A failure to read leaves nothing uncertain.
-func (s *service) read(ctx context.Context, at string, into any) error {
+func (s *api) read(ctx context.Context, at string, into any) error {
 	err := s.call(ctx, &wire.Request{Who: who, Method: http.MethodGet, URL: at, Header: http.Header{}}, into)
 	if e, ok := errors.AsType[*notify.Error](err); ok {
 		e.Uncertain = false
@@ -110,7 +110,7 @@ func (s *service) read(ctx context.Context, at string, into any) error {
 	return err
 }
 
-func (s *service) write(ctx context.Context, method, at string, fields map[string]string, into any) error {
+func (s *api) write(ctx context.Context, method, at string, fields map[string]string, into any) error {
 	r := &wire.Request{Who: who, Method: method, URL: at}
 	if err := r.JSON(fields); err != nil {
 		return err
@@ -118,7 +118,7 @@ func (s *service) write(ctx context.Context, method, at string, fields map[strin
 	return s.call(ctx, r, into)
 }
 
-func (s *service) call(ctx context.Context, r *wire.Request, into any) error {
+func (s *api) call(ctx context.Context, r *wire.Request, into any) error {
 	resp, err := s.do(ctx, r)
 	if err != nil || into == nil {
 		return err
@@ -133,7 +133,7 @@ func (s *service) call(ctx context.Context, r *wire.Request, into any) error {
 
 // do authenticates and asks. A token that is refused is replaced at once, and
 // only once.
-func (s *service) do(ctx context.Context, r *wire.Request) (*wire.Response, error) {
+func (s *api) do(ctx context.Context, r *wire.Request) (*wire.Response, error) {
 	if r.Header == nil {
 		r.Header = http.Header{}
 	}

@@ -30,7 +30,7 @@ type token struct {
 }
 
 // authenticate puts on r what it proves itself with.
-func (s *service) authenticate(ctx context.Context, r *wire.Request) error {
+func (s *api) authenticate(ctx context.Context, r *wire.Request) error {
 	if s.opts.OAuth == nil {
 		pair := s.opts.Username + ":" + s.opts.Password.Reveal()
 		encoded := base64.StdEncoding.EncodeToString([]byte(pair))
@@ -47,18 +47,18 @@ func (s *service) authenticate(ctx context.Context, r *wire.Request) error {
 	return nil
 }
 
-func (s *service) account() string {
+func (s *api) account() string {
 	return s.base + " " + s.opts.OAuth.ClientID + " " + s.opts.Username
 }
 
-func (s *service) forget() {
+func (s *api) forget() {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
 	delete(s.hub.tokens, s.account())
 }
 
 // token returns a token that is good for a while.
-func (s *service) token(ctx context.Context) (secret.Text, error) {
+func (s *api) token(ctx context.Context) (secret.Text, error) {
 	s.hub.mu.Lock()
 	t, ok := s.hub.tokens[s.account()]
 	s.hub.mu.Unlock()
@@ -76,7 +76,7 @@ func (s *service) token(ctx context.Context) (secret.Text, error) {
 	return t.text, nil
 }
 
-func (s *service) login(ctx context.Context, now time.Time) (token, error) {
+func (s *api) login(ctx context.Context, now time.Time) (token, error) {
 	o := s.opts.OAuth
 	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {o.ClientID}, "client_secret": {o.ClientSecret.Reveal()}}
 	if s.opts.Username != "" {

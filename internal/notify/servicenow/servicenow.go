@@ -116,7 +116,7 @@ func (h *Hub) open(o *Options, secrets []secret.Text) (notify.Service, error) {
 	case o.OAuth != nil && (o.OAuth.ClientID == "" || o.OAuth.ClientSecret.Empty()):
 		return nil, notify.Errorf(outbox.Broken, "oauth.clientID and oauth.clientSecret are needed")
 	}
-	s := &service{hub: h, opts: *o, base: strings.TrimRight(o.URL, "/"), client: h.client, secrets: secrets}
+	s := &service{api{hub: h, opts: *o, base: strings.TrimRight(o.URL, "/"), client: h.client, secrets: secrets}}
 	if s.opts.Table == "" {
 		s.opts.Table = "incident"
 	}
@@ -128,7 +128,10 @@ func (h *Hub) open(o *Options, secrets []secret.Text) (notify.Service, error) {
 
 func local(host string) bool { return host == "localhost" || host == "127.0.0.1" || host == "::1" }
 
-type service struct {
+type service struct{ api }
+
+// An api is an instance of ServiceNow.
+type api struct {
 	hub     *Hub
 	opts    Options
 	base    string

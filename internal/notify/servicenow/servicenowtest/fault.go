@@ -104,7 +104,7 @@ func (s *Server) Slow() int {
 	return len(s.slow)
 }
 
-func (s *Server) slowly() (done func()) {
+func (s *core) slowly() (done func()) {
 	w := slowRequest{make(chan struct{}), make(chan struct{})}
 	s.mu.Lock()
 	s.slow = append(s.slow, w)
@@ -123,7 +123,7 @@ func (s *Server) Clear() {
 	s.faults = nil
 }
 
-func (s *Server) fault(r *http.Request) (Fault, bool) {
+func (s *core) fault(r *http.Request) (Fault, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, f := range s.faults {
@@ -185,7 +185,7 @@ func (s *Server) everything(w http.ResponseWriter) {
 }
 
 // authentic checks basic authentication or a token.
-func (s *Server) authentic(r *http.Request) bool {
+func (s *core) authentic(r *http.Request) bool {
 	if user, password, ok := r.BasicAuth(); ok {
 		return equal(user, s.opts.User) && equal(password, s.opts.Password)
 	}
@@ -197,7 +197,7 @@ func (s *Server) authentic(r *http.Request) bool {
 func equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
 // token is OAuth's endpoint.
-func (s *Server) token(r *http.Request, body []byte) answer {
+func (s *core) token(r *http.Request, body []byte) answer {
 	bad := func(why string) answer { return answer{http.StatusUnauthorized, map[string]string{"error": why}} }
 	form, err := url.ParseQuery(string(body))
 	if err != nil || r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" {

@@ -38,10 +38,15 @@ type Options struct {
 
 // A Server is a listening server. Its methods may be used concurrently.
 type Server struct {
+	*core
+	http *httptest.Server
+	once sync.Once
+}
+
+// A core is what a server knows, and answers by.
+type core struct {
 	opts   Options
-	http   *httptest.Server
 	closed chan struct{}
-	once   sync.Once
 
 	mu          sync.Mutex
 	records     []*Record
@@ -90,7 +95,7 @@ func New(o Options) *Server {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{opts: o, closed: make(chan struct{}), tokens: map[string]time.Time{}}
+	s := &Server{core: &core{opts: o, closed: make(chan struct{}), tokens: map[string]time.Time{}}}
 	s.http = httptest.NewServer(http.HandlerFunc(s.serve))
 	return s
 }
@@ -217,14 +222,14 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(a.body) // the client may be gone
 }
 
-func (s *Server) record(r *http.Request, status int) {
+func (s *core) record(r *http.Request, status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.log = append(s.log, Request{Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Status: status})
 }
 
 // answer does what is asked.
-func (s *Server) answer(r *http.Request, body []byte) answer {
+func (s *core) answer(r *http.Request, body []byte) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r.URL.Path == TokenPath {

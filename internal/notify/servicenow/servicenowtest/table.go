@@ -47,7 +47,7 @@ func fields(r *http.Request, body []byte) (map[string]string, *answer) {
 	return in, nil
 }
 
-func (s *Server) create(r *http.Request, body []byte) answer {
+func (s *core) create(r *http.Request, body []byte) answer {
 	in, bad := fields(r, body)
 	if bad != nil {
 		return *bad
@@ -61,7 +61,7 @@ func (s *Server) create(r *http.Request, body []byte) answer {
 	return answer{http.StatusCreated, map[string]any{"result": rec.show("")}}
 }
 
-func (s *Server) change(r *http.Request, id string, body []byte) answer {
+func (s *core) change(r *http.Request, id string, body []byte) answer {
 	in, bad := fields(r, body)
 	if bad != nil {
 		return *bad
@@ -107,7 +107,7 @@ func (rec *Record) show(only string) map[string]string {
 	return out
 }
 
-func (s *Server) query(r *http.Request) answer {
+func (s *core) query(r *http.Request) answer {
 	args := r.URL.Query()
 	for k := range args {
 		if !slices.Contains([]string{"sysparm_query", "sysparm_fields", "sysparm_limit", "sysparm_exclude_reference_link"}, k) {
@@ -153,7 +153,7 @@ func matches(fields map[string]string, query string) (bool, error) {
 	return ok, nil
 }
 
-func (s *Server) files(r *http.Request) answer {
+func (s *core) files(r *http.Request) answer {
 	result := []map[string]string{}
 	for _, a := range s.attachments {
 		ok, err := matches(map[string]string{"table_name": "incident", "table_sys_id": a.Record}, r.URL.Query().Get("sysparm_query"))
@@ -167,7 +167,7 @@ func (s *Server) files(r *http.Request) answer {
 	return answer{http.StatusOK, map[string]any{"result": result}}
 }
 
-func (s *Server) attach(r *http.Request, body []byte) answer {
+func (s *core) attach(r *http.Request, body []byte) answer {
 	args := r.URL.Query()
 	if args.Get("table_name") != "incident" || args.Get("file_name") == "" || r.Header.Get("Content-Type") == "" {
 		return refuse(http.StatusBadRequest, "Invalid request", "table_name, file_name and Content-Type are needed")
