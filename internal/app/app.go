@@ -194,7 +194,7 @@ func assemble(ctx context.Context, mgr ctrl.Manager, c Config) error {
 	if err := observe.Index(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
-	if err := controllers(mgr, c); err != nil {
+	if err := controllers(ctx, mgr, c); err != nil {
 		return err
 	}
 	return errors.Join(

@@ -4,6 +4,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 
 	"k8s.io/utils/clock"
@@ -23,13 +24,13 @@ import (
 const fieldOwner = "rollouts-controller"
 
 // controllers adds those that c asks for.
-func controllers(mgr ctrl.Manager, c Config) error {
+func controllers(ctx context.Context, mgr ctrl.Manager, c Config) error {
 	board := verdict.New(1024)
 	runs, err := newAnalysis(mgr, c, board)
 	if err != nil {
 		return err
 	}
-	book, err := addNotifications(mgr, c, board)
+	book, err := addNotifications(ctx, mgr, c, board)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -33,7 +34,7 @@ func (c *NotificationConfig) flags(f *pflag.FlagSet) {
 
 // addNotifications adds the controller that tells people, and returns the book
 // that says who wants to be told; nil when nobody is.
-func addNotifications(mgr ctrl.Manager, c Config, board *verdict.Board) (*outboxcontroller.Book, error) {
+func addNotifications(ctx context.Context, mgr ctrl.Manager, c Config, board *verdict.Board) (*outboxcontroller.Book, error) {
 	if !c.runs(ControllerNotifications) {
 		return nil, nil //nolint:nilnil // no notifications is a choice, not a mistake
 	}
@@ -45,7 +46,7 @@ func addNotifications(mgr ctrl.Manager, c Config, board *verdict.Board) (*outbox
 		Namespace: controllerNamespace(), SelfService: c.Notifications.SelfService, Kinds: builtin.Notifications(time.Now),
 		Events: recorder, Clock: clock.RealClock{},
 	}
-	if err := book.Watch(mgr, c.Namespace); err != nil {
+	if err := book.Watch(ctx, mgr, c.Namespace); err != nil {
 		return nil, err
 	}
 	r := &outboxcontroller.Reconciler{

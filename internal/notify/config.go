@@ -4,6 +4,7 @@
 package notify
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -117,28 +118,33 @@ func (p *parser) problem(key string, err error) {
 
 // key reads one key. Keys of other tools in the same ConfigMap are left alone.
 func (p *parser) key(key, text string) error {
-	kind, name, _ := strings.Cut(key, ".")
-	switch {
-	case key == "subscriptions":
+	switch key {
+	case "subscriptions":
 		return p.subscribe(text)
-	case key == "defaultTriggers":
+	case "defaultTriggers":
 		return yaml.Unmarshal([]byte(text), &p.defaults)
-	case kind == "defaultTriggers" && name != "":
+	}
+	kind, name, _ := strings.Cut(key, ".")
+	if name == "" {
+		return nil
+	}
+	switch kind {
+	case "defaultTriggers":
 		var names []string
 		err := yaml.Unmarshal([]byte(text), &names)
 		p.serviceDefaults[name] = names
 		return err
-	case kind == "trigger" && name != "":
+	case "trigger":
 		conditions, err := parseTrigger(text)
 		p.triggers[name] = conditions
 		return err
-	case kind == "template" && name != "":
+	case "template":
 		t, err := parseTemplate(name, text, p.kinds)
 		if err == nil {
 			p.templates[name] = t
 		}
 		return err
-	case kind == "service" && name != "":
+	case "service":
 		return p.service(key, name, text)
 	}
 	return nil
@@ -150,7 +156,7 @@ func (p *parser) service(key, name, text string) error {
 		own = kindName
 	}
 	if strings.Contains(own, ".") {
-		return fmt.Errorf("the key is service.KIND or service.KIND.NAME")
+		return errors.New("the key is service.KIND or service.KIND.NAME")
 	}
 	kind, ok := p.kinds[kindName]
 	if !ok {

@@ -61,7 +61,8 @@ var functions = template.FuncMap{
 	"first":  first, "last": lastOf, "has": func(x any, list []any) bool {
 		return slices.ContainsFunc(list, func(y any) bool { return reflect.DeepEqual(x, y) })
 	},
-	"date": date, "toDate": func(layout, s string) (time.Time, error) { return time.Parse(layout, s) },
+	loopGuard: countable,
+	"date":    date, "toDate": func(layout, s string) (time.Time, error) { return time.Parse(layout, s) },
 	"regexMatch":      func(re, s string) (bool, error) { return regexp.MatchString(re, s) },
 	"regexFind":       regexFind,
 	"regexReplaceAll": regexReplaceAll,

@@ -27,6 +27,10 @@ func knownFields(node *yaml.Node, t reflect.Type, path string) error {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
+	if t == reflect.TypeFor[secret.Text]() {
+		return nil
+	}
+	isMap, isStruct := node.Kind == yaml.MappingNode, t.Kind() == reflect.Struct
 	switch {
 	case node.Kind == yaml.SequenceNode && t.Kind() == reflect.Slice:
 		for _, item := range node.Content {
@@ -34,9 +38,9 @@ func knownFields(node *yaml.Node, t reflect.Type, path string) error {
 				return err
 			}
 		}
-	case node.Kind == yaml.MappingNode && t.Kind() == reflect.Struct && t != reflect.TypeFor[secret.Text]():
+	case isMap && isStruct:
 		return knownStruct(node, t, path)
-	case node.Kind != yaml.MappingNode && t.Kind() == reflect.Struct && t != reflect.TypeFor[secret.Text]() && node.Tag != "!!null":
+	case isStruct && node.Tag != "!!null":
 		return &lineError{node.Line, fmt.Sprintf("%s must be a map", strings.TrimSuffix(path, "."))}
 	}
 	return nil

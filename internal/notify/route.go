@@ -97,10 +97,8 @@ func Route(configs []*Config, d outbox.Delivery, s Subject) (out []Routed, probl
 				r := Routed{Delivery: d, Service: t.service, Recipient: t.recipient, Trigger: trigger, Templates: cond.Send, Config: c}
 				r.To, r.Part = t.to(), parts[t.to()]
 				parts[r.To]++
-				holds, err := cond.decide(&r, i, s.Vars)
-				if err != nil {
-					problems = append(problems, fmt.Sprintf("ConfigMap %s/%s, key trigger.%s, condition %d: %v", c.Namespace, ConfigMapName, trigger, i+1, err))
-				}
+				holds, problem := cond.decide(&r, i, s.Vars)
+				problems = append(problems, problem...)
 				if holds {
 					out = append(out, r)
 				}
@@ -118,11 +116,14 @@ func serves(configs []*Config, service string) bool {
 }
 
 // decide evaluates the condition for r. Without `when` it holds.
-func (c *condition) decide(r *Routed, i int, vars map[string]any) (bool, error) {
+func (c *condition) decide(r *Routed, i int, vars map[string]any) (holds bool, problems []string) {
+	complain := func(field string, err error) []string {
+		return []string{fmt.Sprintf("ConfigMap %s/%s, key trigger.%s, condition %d: %s: %v", r.Config.Namespace, ConfigMapName, r.Trigger, i+1, field, err)}
+	}
 	if c.when != nil {
 		v, err := run(c.when, vars)
 		if err != nil {
-			return false, fmt.Errorf("when: %w", err)
+			return false, complain("when", err)
 		}
 		if holds, ok := v.(bool); !ok || !holds {
 			return false, nil
@@ -131,7 +132,7 @@ func (c *condition) decide(r *Routed, i int, vars map[string]any) (bool, error) 
 	if c.once != nil {
 		v, err := run(c.once, vars)
 		if err != nil {
-			return true, fmt.Errorf("oncePer: %w", err)
+			return true, complain("oncePer", err)
 		}
 		r.Once = onceKey(r.Trigger, i, v)
 	}

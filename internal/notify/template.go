@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"text/template"
@@ -95,7 +96,12 @@ func compileNode(name string, node *yaml.Node) (any, error) {
 			out = append(out, v)
 		}
 		return out, nil
+	default:
+		return compileText(name, node)
 	}
+}
+
+func compileText(name string, node *yaml.Node) (any, error) {
 	if node.Tag != "!!str" {
 		var v any
 		err := node.Decode(&v)
@@ -115,18 +121,24 @@ func compileNode(name string, node *yaml.Node) (any, error) {
 	return t, nil
 }
 
-// cheap refuses loops that could run for ever: a template cannot be stopped.
+// loopGuard is the function through which everything goes that is looped over.
+const loopGuard = "countable"
+
+// countable refuses to loop over numbers and functions, of which there is no end.
+func countable(v any) (any, error) {
+	r := reflect.ValueOf(v)
+	if r.IsValid() && (r.CanInt() || r.CanUint() || r.Kind() == reflect.Func || r.Kind() == reflect.Chan) {
+		return nil, fmt.Errorf("a loop over a %s is not allowed here", r.Kind())
+	}
+	return v, nil
+}
+
+// cheap refuses loops that could run for ever, or has them refused when they
+// begin: a template cannot be stopped.
 func cheap(node parse.Node, loops int) error {
 	switch n := node.(type) {
 	case *parse.ListNode:
-		if n == nil {
-			return nil
-		}
-		for _, child := range n.Nodes {
-			if err := cheap(child, loops); err != nil {
-				return err
-			}
-		}
+		return cheapList(n, loops)
 	case *parse.IfNode:
 		return errors.Join(cheap(n.List, loops), cheap(n.ElseList, loops))
 	case *parse.WithNode:
@@ -137,10 +149,20 @@ func cheap(node parse.Node, loops int) error {
 		if loops >= maxLoops {
 			return fmt.Errorf("loops are nested more than %d deep", maxLoops)
 		}
-		if len(n.Pipe.Cmds) == 1 && len(n.Pipe.Cmds[0].Args) == 1 && n.Pipe.Cmds[0].Args[0].Type() == parse.NodeNumber {
-			return errors.New("a loop over a number is not allowed here")
-		}
+		n.Pipe.Cmds = append(n.Pipe.Cmds, &parse.CommandNode{NodeType: parse.NodeCommand, Pos: n.Pos, Args: []parse.Node{parse.NewIdentifier(loopGuard)}})
 		return errors.Join(cheap(n.List, loops+1), cheap(n.ElseList, loops))
+	}
+	return nil
+}
+
+func cheapList(n *parse.ListNode, loops int) error {
+	if n == nil {
+		return nil
+	}
+	for _, child := range n.Nodes {
+		if err := cheap(child, loops); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -20,23 +20,10 @@ func Derive(before, after *v1alpha1.Rollout) []Event {
 func steps(before, after *v1alpha1.Rollout) []Event {
 	b, a := &before.Status, &after.Status
 	canary := after.Spec.Strategy.Canary
-	if canary == nil || b.CurrentStepIndex == nil || a.CurrentStepIndex == nil || a.Abort ||
-		b.CurrentPodHash != a.CurrentPodHash || attempt(b) != attempt(a) || b.CurrentStepHash != a.CurrentStepHash {
+	if canary == nil || b.CurrentStepIndex == nil || a.CurrentStepIndex == nil || a.Abort || !climbed(b, a) {
 		return nil
 	}
-	if promoted := a.StableRS != b.StableRS; b.StableRS == "" || b.StableRS == b.CurrentPodHash && !promoted {
-		return nil
-	}
-	skipped := map[int32]bool{}
-	if a.Sluice != nil {
-		from := 0
-		if b.Sluice != nil {
-			from = min(len(b.Sluice.Skipped), len(a.Sluice.Skipped))
-		}
-		for _, k := range a.Sluice.Skipped[from:] {
-			skipped[k.Step] = true
-		}
-	}
+	skipped := skips(b.Sluice, a.Sluice)
 	all := int32(len(canary.Steps))
 	var out []Event
 	for i := *b.CurrentStepIndex; i < min(*a.CurrentStepIndex, all); i++ {
@@ -46,6 +33,29 @@ func steps(before, after *v1alpha1.Rollout) []Event {
 				Message: fmt.Sprintf("Rollout step %d/%d completed (%s)", i+1, all, what(&canary.Steps[i])),
 			})
 		}
+	}
+	return out
+}
+
+// climbed reports whether b and a are the same attempt at a revision that is
+// not stable yet.
+func climbed(b, a *v1alpha1.RolloutStatus) bool {
+	same := b.CurrentPodHash == a.CurrentPodHash && attempt(b) == attempt(a) && b.CurrentStepHash == a.CurrentStepHash
+	return same && b.StableRS != "" && b.StableRS != b.CurrentPodHash
+}
+
+// skips are the steps that somebody skipped since b.
+func skips(b, a *v1alpha1.SluiceStatus) map[int32]bool {
+	out := map[int32]bool{}
+	if a == nil {
+		return out
+	}
+	from := 0
+	if b != nil {
+		from = min(len(b.Skipped), len(a.Skipped))
+	}
+	for _, k := range a.Skipped[from:] {
+		out[k.Step] = true
 	}
 	return out
 }
@@ -74,25 +84,35 @@ func attempt(st *v1alpha1.RolloutStatus) int32 {
 func runs(before, after *v1alpha1.Rollout) []Event {
 	b, a := &before.Status, &after.Status
 	var out []Event
-	verdict := ""
-	if a.Sluice != nil && a.Sluice.Verdict != nil && a.Abort && a.Sluice.Verdict.Run != "" {
-		verdict = a.Sluice.Verdict.Run
-		if !b.Abort {
-			out = append(out, ran(verdict, v1alpha1.AnalysisPhaseFailed, a.Sluice.Verdict.Message))
-		}
+	verdict := blamed(a)
+	if verdict != "" && !b.Abort {
+		out = append(out, ran(verdict, v1alpha1.AnalysisPhaseFailed, a.Sluice.Verdict.Message))
 	}
 	for _, pair := range [][2]*v1alpha1.RolloutAnalysisRunStatus{
 		{b.Canary.CurrentStepAnalysisRunStatus, a.Canary.CurrentStepAnalysisRunStatus},
 		{b.Canary.CurrentBackgroundAnalysisRunStatus, a.Canary.CurrentBackgroundAnalysisRunStatus},
 	} {
-		was, is := pair[0], pair[1]
-		if is == nil || is.Name == verdict || is.Status == "" || is.Status == v1alpha1.AnalysisPhasePending ||
-			was != nil && was.Name == is.Name && was.Status == is.Status {
-			continue
+		if is := pair[1]; came(pair[0], is) && is.Name != verdict {
+			out = append(out, ran(is.Name, is.Status, is.Message))
 		}
-		out = append(out, ran(is.Name, is.Status, is.Message))
 	}
 	return out
+}
+
+// blamed is the run that aborted the rollout.
+func blamed(a *v1alpha1.RolloutStatus) string {
+	if a.Sluice == nil || a.Sluice.Verdict == nil || !a.Abort {
+		return ""
+	}
+	return a.Sluice.Verdict.Run
+}
+
+// came reports whether a run came to a phase that people are told.
+func came(was, is *v1alpha1.RolloutAnalysisRunStatus) bool {
+	if is == nil || is.Status == "" || is.Status == v1alpha1.AnalysisPhasePending {
+		return false
+	}
+	return was == nil || was.Name != is.Name || was.Status != is.Status
 }
 
 func ran(name string, phase v1alpha1.AnalysisPhase, message string) Event {

@@ -43,7 +43,7 @@ type Book struct {
 // Watch follows the ConfigMaps. It has a cache of its own: a right that is
 // missing here must not keep the controller from its work. namespace is the only
 // one that is watched, empty for all.
-func (b *Book) Watch(mgr ctrl.Manager, namespace string) error {
+func (b *Book) Watch(ctx context.Context, mgr ctrl.Manager, namespace string) error {
 	name := cache.ByObject{Field: fields.OneTermEqualSelector("metadata.name", notify.ConfigMapName)}
 	switch {
 	case !b.SelfService:
@@ -55,7 +55,7 @@ func (b *Book) Watch(mgr ctrl.Manager, namespace string) error {
 	if err != nil {
 		return fmt.Errorf("watch notification ConfigMaps: %w", err)
 	}
-	informer, err := c.GetInformer(context.Background(), &corev1.ConfigMap{}, cache.BlockUntilSynced(false)) //nolint:contextcheck // nothing waits
+	informer, err := c.GetInformer(ctx, &corev1.ConfigMap{}, cache.BlockUntilSynced(false))
 	if err != nil {
 		return fmt.Errorf("watch notification ConfigMaps: %w", err)
 	}

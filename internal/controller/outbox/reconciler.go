@@ -112,11 +112,7 @@ const (
 // Reconcile tells what waits in the outbox of the Rollout that req names.
 func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	ro := &v1alpha1.Rollout{}
-	if err := r.Live.Get(ctx, req.NamespacedName, ro); err != nil {
-		if apierrors.IsNotFound(err) {
-			r.forget(req.NamespacedName)
-			return reconcile.Result{}, nil
-		}
+	if err := r.Live.Get(ctx, req.NamespacedName, ro); client.IgnoreNotFound(err) != nil {
 		return reconcile.Result{}, fmt.Errorf("read Rollout %s: %w", req, err)
 	}
 	if !pending(ro) || ro.Labels[v1alpha1.LabelControllerInstanceID] != r.Instance {
@@ -130,14 +126,18 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if !ok {
 		return reconcile.Result{RequeueAfter: unknown}, nil
 	}
-	p := &pass{Reconciler: r, ro: ro, configs: configs, memory: r.remember(req.NamespacedName, ro.UID)}
+	return r.empty(ctx, &pass{Reconciler: r, ro: ro, configs: configs, memory: r.remember(req.NamespacedName, ro.UID)})
+}
+
+// empty sends what is due until nothing is.
+func (r *Reconciler) empty(ctx context.Context, p *pass) (reconcile.Result, error) {
 	for range maxRounds {
 		wake, err := p.round(ctx)
 		if err != nil || !wake.IsZero() {
 			return after(r.Clock.Now(), wake), err
 		}
 		if !pending(p.ro) {
-			r.forget(req.NamespacedName)
+			r.forget(client.ObjectKeyFromObject(p.ro))
 			return reconcile.Result{}, nil
 		}
 	}

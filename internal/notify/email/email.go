@@ -157,7 +157,7 @@ func (s *service) deliver(ctx context.Context, to []*mail.Address, data []byte) 
 		_ = conn.Close()
 		return err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	if err := s.secure(c); err != nil {
 		return err
 	}

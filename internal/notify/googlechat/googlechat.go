@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"sluice.dev/sluice/internal/notify"
 	"sluice.dev/sluice/internal/notify/wire"
@@ -62,18 +63,9 @@ func (s *service) Send(ctx context.Context, m *notify.Message) error {
 	if hook.Empty() || err != nil {
 		return notify.Errorf(outbox.Broken, "service.googlechat has no URL under webhooks.%s, which the subscription names", m.Recipient)
 	}
-	body := map[string]any{}
-	for field, text := range map[string]string{"cards": t.Cards, "cardsV2": t.CardsV2} {
-		raw, err := wire.Raw("googlechat."+field, text)
-		if err != nil {
-			return err
-		}
-		if raw != nil {
-			body[field] = raw
-		}
-	}
-	if m.Text != "" || len(body) == 0 {
-		body["text"] = m.Text
+	body, err := message(m, &t)
+	if err != nil {
+		return err
 	}
 	if t.ThreadKey != "" {
 		q := u.Query()
@@ -83,7 +75,7 @@ func (s *service) Send(ctx context.Context, m *notify.Message) error {
 	}
 	r := &wire.Request{
 		Who: "Google Chat", Method: http.MethodPost, URL: u.String(),
-		Secrets: append(s.secrets[:len(s.secrets):len(s.secrets)], hook, secret.New(u.Query().Get("token")), secret.New(u.Query().Get("key"))),
+		Secrets: append(slices.Clip(s.secrets), hook, secret.New(u.Query().Get("token")), secret.New(u.Query().Get("key"))),
 	}
 	if err := r.JSON(body); err != nil {
 		return err
@@ -93,4 +85,21 @@ func (s *service) Send(ctx context.Context, m *notify.Message) error {
 		return notify.Errorf(outbox.Later, "Google Chat answered with something that is not JSON; is the URL under webhooks.%s right?", m.Recipient)
 	}
 	return err
+}
+
+func message(m *notify.Message, t *Section) (map[string]any, error) {
+	body := map[string]any{}
+	for field, text := range map[string]string{"cards": t.Cards, "cardsV2": t.CardsV2} {
+		raw, err := wire.Raw("googlechat."+field, text)
+		if err != nil {
+			return nil, err
+		}
+		if raw != nil {
+			body[field] = raw
+		}
+	}
+	if m.Text != "" || len(body) == 0 {
+		body["text"] = m.Text
+	}
+	return body, nil
 }

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"sluice.dev/sluice/internal/notify"
@@ -105,7 +106,7 @@ func (s *service) ask(ctx context.Context, key secret.Text, path string, body ma
 	r := &wire.Request{
 		Who: "Opsgenie", Method: http.MethodPost, URL: strings.TrimRight(s.opts.APIURL, "/") + path,
 		Header:  http.Header{"Authorization": {"GenieKey " + key.Reveal()}},
-		Secrets: append(s.secrets[:len(s.secrets):len(s.secrets)], key),
+		Secrets: append(slices.Clip(s.secrets), key),
 	}
 	if err := r.JSON(body); err != nil {
 		return err

@@ -115,7 +115,7 @@ func (s *service) Send(ctx context.Context, m *notify.Message) error {
 		}
 		r := &wire.Request{
 			Who: "PagerDuty", Method: http.MethodPost, URL: strings.TrimRight(s.opts.URL, "/") + "/v2/enqueue",
-			Secrets: append(s.secrets[:len(s.secrets):len(s.secrets)], key),
+			Secrets: append(slices.Clip(s.secrets), key),
 		}
 		if err := r.JSON(e); err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"sluice.dev/sluice/internal/notify"
@@ -34,7 +35,7 @@ func (s *api) authenticate(ctx context.Context, r *wire.Request) error {
 	if s.opts.OAuth == nil {
 		pair := s.opts.Username + ":" + s.opts.Password.Reveal()
 		encoded := base64.StdEncoding.EncodeToString([]byte(pair))
-		r.Secrets = append(r.Secrets[:len(r.Secrets):len(r.Secrets)], s.opts.Password, secret.New(encoded))
+		r.Secrets = append(slices.Clip(r.Secrets), s.opts.Password, secret.New(encoded))
 		r.Header.Set("Authorization", "Basic "+encoded)
 		return nil
 	}
@@ -42,7 +43,7 @@ func (s *api) authenticate(ctx context.Context, r *wire.Request) error {
 	if err != nil {
 		return err
 	}
-	r.Secrets = append(r.Secrets[:len(r.Secrets):len(r.Secrets)], t)
+	r.Secrets = append(slices.Clip(r.Secrets), t)
 	r.Header.Set("Authorization", "Bearer "+t.Reveal())
 	return nil
 }
@@ -90,7 +91,7 @@ func (s *api) login(ctx context.Context, now time.Time) (token, error) {
 	r := &wire.Request{
 		Who: who + "'s token endpoint", Method: http.MethodPost, URL: cmp.Or(o.TokenURL, s.base+"/oauth_token.do"), Body: []byte(form.Encode()),
 		Header:  http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}},
-		Secrets: append(s.secrets[:len(s.secrets):len(s.secrets)], o.ClientSecret, s.opts.Password),
+		Secrets: append(slices.Clip(s.secrets), o.ClientSecret, s.opts.Password),
 	}
 	resp, err := wire.Do(ctx, s.client, r)
 	if err != nil {

@@ -105,16 +105,8 @@ func (h *Hub) Kind() notify.Kind {
 }
 
 func (h *Hub) open(o *Options, secrets []secret.Text) (notify.Service, error) {
-	u, err := url.Parse(o.URL)
-	switch {
-	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		return nil, notify.Errorf(outbox.Broken, "url %q is not the URL of an instance, such as https://example.service-now.com", o.URL)
-	case u.Scheme == "http" && !local(u.Hostname()):
-		return nil, notify.Errorf(outbox.Broken, "url %q has no TLS: the password would be sent in the clear; use https", o.URL)
-	case o.OAuth == nil && (o.Username == "" || o.Password.Empty()):
-		return nil, notify.Errorf(outbox.Broken, "username and password, or oauth, are needed")
-	case o.OAuth != nil && (o.OAuth.ClientID == "" || o.OAuth.ClientSecret.Empty()):
-		return nil, notify.Errorf(outbox.Broken, "oauth.clientID and oauth.clientSecret are needed")
+	if err := o.check(); err != nil {
+		return nil, err
 	}
 	s := &service{api{hub: h, opts: *o, base: strings.TrimRight(o.URL, "/"), client: h.client, secrets: secrets}}
 	if s.opts.Table == "" {
@@ -124,6 +116,23 @@ func (h *Hub) open(o *Options, secrets []secret.Text) (notify.Service, error) {
 		s.client = h.lax
 	}
 	return s, nil
+}
+
+// check says what is missing or wrong.
+func (o *Options) check() error {
+	u, err := url.Parse(o.URL)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return notify.Errorf(outbox.Broken, "url %q is not the URL of an instance, such as https://example.service-now.com", o.URL)
+	}
+	switch {
+	case u.Scheme == "http" && !local(u.Hostname()):
+		return notify.Errorf(outbox.Broken, "url %q has no TLS: the password would be sent in the clear; use https", o.URL)
+	case o.OAuth == nil && (o.Username == "" || o.Password.Empty()):
+		return notify.Errorf(outbox.Broken, "username and password, or oauth, are needed")
+	case o.OAuth != nil && (o.OAuth.ClientID == "" || o.OAuth.ClientSecret.Empty()):
+		return notify.Errorf(outbox.Broken, "oauth.clientID and oauth.clientSecret are needed")
+	}
+	return nil
 }
 
 func local(host string) bool { return host == "localhost" || host == "127.0.0.1" || host == "::1" }

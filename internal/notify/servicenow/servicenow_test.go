@@ -206,7 +206,7 @@ func TestARecoveryOfNothingOpensNothing(t *testing.T) {
 // second incident. The sender dies before, in and after each of its requests.
 func TestTheSenderIsKilledTwoHundredTimesBetweenSendingAndRecording(t *testing.T) {
 	t.Parallel()
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // moments, not secrets
+	random := rand.New(rand.NewPCG(1, 2))
 	kills := 0
 	for kills < 200 {
 		s := newSite(t)

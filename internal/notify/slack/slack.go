@@ -95,7 +95,7 @@ func (s *service) Send(ctx context.Context, m *notify.Message) error {
 	}
 	r := &wire.Request{
 		Who: "Slack", Method: http.MethodPost, URL: strings.TrimRight(s.opts.APIURL, "/") + "/chat.postMessage",
-		Header: http.Header{"Authorization": {"Bearer " + s.opts.Token.Reveal()}}, Secrets: append(s.secrets[:len(s.secrets):len(s.secrets)], s.opts.Token),
+		Header: http.Header{"Authorization": {"Bearer " + s.opts.Token.Reveal()}}, Secrets: append(slices.Clip(s.secrets), s.opts.Token),
 	}
 	if err := r.JSON(body); err != nil {
 		return err

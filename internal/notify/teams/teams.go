@@ -10,6 +10,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 
 	"sluice.dev/sluice/internal/httpclient"
@@ -84,7 +85,7 @@ func (s *service) Send(ctx context.Context, m *notify.Message) error {
 	}
 	r := &wire.Request{
 		Who: "Teams", Method: http.MethodPost, URL: hook.Reveal(), Body: body, Header: http.Header{"Content-Type": {"application/json"}},
-		Secrets: append(s.secrets[:len(s.secrets):len(s.secrets)], hook),
+		Secrets: append(slices.Clip(s.secrets), hook),
 	}
 	resp, err := wire.Do(ctx, s.client, r)
 	if err != nil || s.kind != "teams" {

@@ -5,6 +5,7 @@ package servicenowtest
 
 import (
 	"crypto/subtle"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -162,11 +163,14 @@ func (s *Server) spoil(w http.ResponseWriter, r *http.Request, f Fault) {
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	case Redirect:
-		http.Redirect(w, r, f.Location+r.URL.Path, http.StatusTemporaryRedirect)
+		w.Header().Set("Location", f.Location+r.URL.Path)
+		w.WriteHeader(http.StatusTemporaryRedirect)
 	case Echo:
 		w.WriteHeader(http.StatusBadRequest)
 		user, password, _ := r.BasicAuth()
-		fmt.Fprintf(w, `{"error":{"message":"sent %s %s %s","detail":%q}}`, user, password, r.Header.Get("Authorization"), r.URL.RawQuery)
+		_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]string{
+			"message": "sent " + user + " " + password + " " + r.Header.Get("Authorization"), "detail": r.URL.RawQuery,
+		}})
 	case Asleep:
 		_, _ = io.WriteString(w, "<html>Your instance is hibernating</html>")
 	case Everything:

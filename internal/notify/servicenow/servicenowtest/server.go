@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -118,11 +119,7 @@ func (s *Server) Incidents() []Record {
 	defer s.mu.Unlock()
 	out := make([]Record, 0, len(s.records))
 	for _, r := range s.records {
-		c := Record{ID: r.ID, Fields: map[string]string{}, Notes: slices.Clone(r.Notes)}
-		for k, v := range r.Fields {
-			c.Fields[k] = v
-		}
-		out = append(out, c)
+		out = append(out, Record{ID: r.ID, Fields: maps.Clone(r.Fields), Notes: slices.Clone(r.Notes)})
 	}
 	return out
 }
@@ -180,7 +177,7 @@ func (s *Server) Set(id, field, value string) {
 const (
 	TablePath      = "/api/now/table/incident"
 	AttachmentPath = "/api/now/attachment"
-	TokenPath      = "/oauth_token.do"
+	TokenPath      = "/oauth_token.do" //nolint:gosec // a path, not a secret
 )
 
 const maxRequest = 16 << 20
@@ -241,17 +238,17 @@ func (s *core) answer(r *http.Request, body []byte) answer {
 	if r.Header.Get("Accept") != "application/json" {
 		return refuse(http.StatusNotAcceptable, "Requested response type not supported", "Accept: application/json")
 	}
-	id, one := strings.CutPrefix(r.URL.Path, TablePath+"/")
-	switch {
-	case r.URL.Path == TablePath && r.Method == http.MethodGet:
-		return s.query(r)
-	case r.URL.Path == TablePath && r.Method == http.MethodPost:
-		return s.create(r, body)
-	case one && r.Method == http.MethodPatch:
+	if id, one := strings.CutPrefix(r.URL.Path, TablePath+"/"); one && r.Method == http.MethodPatch {
 		return s.change(r, id, body)
-	case r.URL.Path == AttachmentPath && r.Method == http.MethodGet:
+	}
+	switch r.Method + " " + r.URL.Path {
+	case "GET " + TablePath:
+		return s.query(r)
+	case "POST " + TablePath:
+		return s.create(r, body)
+	case "GET " + AttachmentPath:
 		return s.files(r)
-	case r.URL.Path == AttachmentPath+"/file" && r.Method == http.MethodPost:
+	case "POST " + AttachmentPath + "/file":
 		return s.attach(r, body)
 	}
 	return refuse(http.StatusBadRequest, "Requested URI does not represent any resource", r.Method+" "+r.URL.Path)
