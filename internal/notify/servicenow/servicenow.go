@@ -90,6 +90,13 @@ func New(now func() time.Time) *Hub {
 	return &Hub{now: now, client: httpclient.New(), lax: httpclient.Insecure(), tokens: map[string]token{}, busy: map[string]bool{}}
 }
 
+// NewOver is New with a client of the caller's, whose redirects are guarded.
+func NewOver(now func() time.Time, client *http.Client) *Hub {
+	h := New(now)
+	h.client = httpclient.Guard(client)
+	return h
+}
+
 // Kind returns ServiceNow as a kind of service.
 func (h *Hub) Kind() notify.Kind {
 	return notify.Kind{
@@ -124,9 +131,14 @@ func (o *Options) check() error {
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return notify.Errorf(outbox.Broken, "url %q is not the URL of an instance, such as https://example.service-now.com", o.URL)
 	}
-	switch {
-	case u.Scheme == "http" && !local(u.Hostname()):
+	if u.Scheme == "http" && !local(u.Hostname()) {
 		return notify.Errorf(outbox.Broken, "url %q has no TLS: the password would be sent in the clear; use https", o.URL)
+	}
+	return o.checkLogin()
+}
+
+func (o *Options) checkLogin() error {
+	switch {
 	case o.OAuth == nil && (o.Username == "" || o.Password.Empty()):
 		return notify.Errorf(outbox.Broken, "username and password, or oauth, are needed")
 	case o.OAuth != nil && (o.OAuth.ClientID == "" || o.OAuth.ClientSecret.Empty()):
