@@ -63,16 +63,9 @@ func (r Right) allows(use Right) bool {
 // Granted returns the rights that the roles and bindings among objects give to
 // a ServiceAccount.
 func Granted(objects []*unstructured.Unstructured, account corev1.ObjectReference) ([]Right, error) {
-	rules := map[string][]rbacv1.PolicyRule{}
-	for _, obj := range objects {
-		if kind := obj.GetKind(); kind != "Role" && kind != "ClusterRole" {
-			continue
-		}
-		var role rbacv1.ClusterRole
-		if err := decode(obj, &role); err != nil {
-			return nil, err
-		}
-		rules[obj.GetKind()+"/"+obj.GetNamespace()+"/"+obj.GetName()] = role.Rules
+	rules, err := roles(objects)
+	if err != nil {
+		return nil, err
 	}
 	var out []Right
 	for _, obj := range objects {
@@ -96,6 +89,22 @@ func Granted(objects []*unstructured.Unstructured, account corev1.ObjectReferenc
 	}
 	slices.SortFunc(out, compare)
 	return slices.Compact(out), nil
+}
+
+// roles returns the rules of each role, by what roleOf says.
+func roles(objects []*unstructured.Unstructured) (map[string][]rbacv1.PolicyRule, error) {
+	rules := map[string][]rbacv1.PolicyRule{}
+	for _, obj := range objects {
+		if kind := obj.GetKind(); kind != "Role" && kind != "ClusterRole" {
+			continue
+		}
+		var role rbacv1.ClusterRole
+		if err := decode(obj, &role); err != nil {
+			return nil, err
+		}
+		rules[obj.GetKind()+"/"+obj.GetNamespace()+"/"+obj.GetName()] = role.Rules
+	}
+	return rules, nil
 }
 
 func decode(obj *unstructured.Unstructured, into any) error {

@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-const roles = `
+const manifests = `
 kind: ClusterRole
 apiVersion: rbac.authorization.k8s.io/v1
 metadata: {name: a}
@@ -55,7 +55,7 @@ const log = `{"verb":"list","stage":"ResponseComplete","user":{"username":"me"},
 func TestGrantedAndUsed(t *testing.T) {
 	t.Parallel()
 	var objects []*unstructured.Unstructured
-	for doc := range strings.SplitSeq(roles, "\n---\n") {
+	for doc := range strings.SplitSeq(manifests, "\n---\n") {
 		obj := &unstructured.Unstructured{}
 		if err := yaml.Unmarshal([]byte(doc), &obj.Object); err != nil {
 			t.Fatal(err)

@@ -18,7 +18,7 @@ var Reasons = map[string]string{
 }
 
 // purposes are what each resource is needed for.
-var purposes = map[string]string{
+var purposes = map[string]string{ //nolint:gosec // words about secrets, not secrets
 	"rollouts.argoproj.io":                 "what is to be released; read once more after a lost race",
 	"rollouts/status.argoproj.io":          "where a release stands; written before anything else",
 	"rollouts/finalizers.argoproj.io":      "owner references",
