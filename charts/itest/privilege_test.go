@@ -70,6 +70,7 @@ func (s *stand) prove(t *testing.T, in install) {
 	}
 	s.namespace(in.Namespace)
 	s.Namespace(in.shop)
+	in.Set = append(in.Set, "controller.evidence.history=2,controller.evidence.folder="+t.TempDir())
 	rel, err := s.helm(in.Namespace).Install(t.Context(), ours(t), in.Release)
 	if err != nil {
 		t.Fatal(err)

@@ -26,6 +26,7 @@ var purposes = map[string]string{ //nolint:gosec // words about secrets, not sec
 	"analysistemplates.argoproj.io":        "what a gate measures",
 	"clusteranalysistemplates.argoproj.io": "what a gate measures, for all namespaces",
 	"replicasets.apps":                     "the revisions: made, scaled, deleted when they are too old",
+	"configmaps":                           "the records of releases (`controller.evidence`): kept, exported, deleted when they are too old; `patch` only with an export",
 	"services":                             "the selectors of the stable and the canary Service",
 	"endpointslices.discovery.k8s.io":      "whether the stable Service has only new pods, before the weights return",
 	"virtualservices.networking.istio.io":  "the weights",

@@ -36,6 +36,26 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- with $c.evidence }}
+- --evidence-history={{ int .history }}
+{{- with .folder }}
+- --evidence-folder={{ . }}
+{{- end }}
+{{- if .s3.bucket }}
+- --evidence-s3-bucket={{ .s3.bucket }}
+- --evidence-s3-endpoint={{ .s3.endpoint }}
+- --evidence-s3-region={{ .s3.region }}
+{{- with .s3.prefix }}
+- --evidence-s3-prefix={{ . }}
+{{- end }}
+{{- if .s3.credentialsSecret.name }}
+- --evidence-s3-credentials-file=/etc/evidence/{{ .s3.credentialsSecret.key }}
+{{- end }}
+{{- if .s3.plainHTTP }}
+- --evidence-s3-plain-http
+{{- end }}
+{{- end }}
+{{- end }}
 {{- range $c.extraArgs }}
 - {{ . | quote }}
 {{- end }}
@@ -72,5 +92,31 @@
 {{- else -}}
 []
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Not empty if records are exported. */}}
+{{- define "sluice.exports" -}}
+{{- with .Values.controller.evidence }}{{ if or .folder .s3.bucket }}true{{ end }}{{ end -}}
+{{- end -}}
+
+{{- define "sluice.evidenceSecret" -}}
+{{- with .Values.controller.evidence.s3 }}{{ if .bucket }}{{ .credentialsSecret.name }}{{ end }}{{ end -}}
+{{- end -}}
+
+{{- define "sluice.evidenceVolumes" -}}
+{{- with include "sluice.evidenceSecret" . -}}
+- name: evidence-keys
+  secret: { secretName: {{ . }} }
+{{- else -}}
+[]
+{{- end -}}
+{{- end -}}
+
+{{- define "sluice.evidenceMounts" -}}
+{{- if include "sluice.evidenceSecret" . -}}
+- { name: evidence-keys, mountPath: /etc/evidence, readOnly: true }
+{{- else -}}
+[]
 {{- end -}}
 {{- end -}}

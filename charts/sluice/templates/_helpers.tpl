@@ -71,6 +71,9 @@ argo-rollouts-controller-lock{{ with $instance }}-{{ . }}{{ end }}
 {{- fail "controller.vault.address is empty: set it to the URL of Vault, or remove the other values of controller.vault" }}
 {{- end }}
 {{- end }}
+{{- if and (include "sluice.exports" .) (not .Values.controller.evidence.history) }}
+{{- fail "controller.evidence.folder and controller.evidence.s3.bucket need controller.evidence.history of at least 1: what is exported is kept in the cluster until it is" }}
+{{- end }}
 {{- if and .Values.controller.metrics.serviceMonitor.enabled (not .Values.controller.metrics.enabled) }}
 {{- fail "controller.metrics.serviceMonitor.enabled needs the Service that controller.metrics.enabled makes: set both" }}
 {{- end }}

@@ -30,6 +30,12 @@
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+{{- if .Values.controller.evidence.history }}
+# The records of releases.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, list, create, delete{{ if include "sluice.exports" . }}, patch{{ end }}]
+{{- end }}
 {{- if .Values.providerRBAC.enabled }}
 {{- if .Values.providerRBAC.providers.istio }}
 - apiGroups: [networking.istio.io]
