@@ -104,3 +104,35 @@ func TestAComplaintFitsAnEvent(t *testing.T) {
 		t.Errorf("%d bytes: %.60s", len(got), got)
 	}
 }
+
+// What happened in an attempt is stored with a status that is, and is no reason
+// to store one.
+func TestWhatHappenedGoesWithAWriteThatIsDue(t *testing.T) {
+	t.Parallel()
+	c, observed := server(t, func(*v1alpha1.Rollout) {})
+	observed.ResourceVersion = "8"
+	a := &Applier{Client: c, Live: c, Overlay: observe.NewOverlay(), Clock: clock.RealClock{}}
+	w := &observe.World{Rollout: observed}
+	w.Snapshot.Spec = rollout.Spec{Routed: true, MaxWeight: 100, Steps: []rollout.Step{{Kind: rollout.StepSetWeight, Weight: 20}}}
+	w.Snapshot.Router = &rollout.Router{Weights: rollout.Weights{Stable: 100}}
+	plan := &rollout.Plan{
+		Status:  rollout.Status{Current: "v2", Stable: "v1", Attempt: 1, Phase: rollout.Progressing},
+		Weights: &rollout.Weights{Stable: 80, Canary: 20},
+	}
+	if err := a.Commit(t.Context(), w, plan); err != nil {
+		t.Fatal(err)
+	}
+	stored := w.Rollout
+	all := stored.Status.Sluice.Attempts
+	if len(all) != 1 || len(all[0].Marks) != 2 || all[0].Marks[1].Kind != v1alpha1.MarkWeight || all[0].Marks[1].Value != 20 {
+		t.Fatalf("on record are %+v", all)
+	}
+	plan.Weights = &rollout.Weights{Stable: 90, Canary: 10}
+	w.Snapshot.Router.Weights = rollout.Weights{Stable: 80, Canary: 20}
+	if err := a.Commit(t.Context(), w, plan); err != nil {
+		t.Fatal(err)
+	}
+	if w.Rollout.ResourceVersion != stored.ResourceVersion {
+		t.Error("the status was stored for what is on record alone")
+	}
+}

@@ -240,3 +240,22 @@ func TestWhoChangedTheTemplate(t *testing.T) {
 		t.Errorf("got %+v", m)
 	}
 }
+
+func TestTheNewestAttemptsAreKept(t *testing.T) {
+	t.Parallel()
+	b := newBook(t, spec(steps()...))
+	b.ask(v2)
+	for range 5 {
+		b.world.Abort()
+		b.settle()
+		b.world.Retry()
+		b.settle()
+	}
+	var kept []int32
+	for _, a := range b.ro.Status.Sluice.Attempts {
+		kept = append(kept, a.Attempt)
+	}
+	if diff := cmp.Diff([]int32{4, 5, 6}, kept); diff != "" {
+		t.Error(diff)
+	}
+}
