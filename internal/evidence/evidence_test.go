@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -562,6 +563,30 @@ func TestWords(t *testing.T) {
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestWhereTheAxisOfValuesBegins(t *testing.T) {
+	t.Parallel()
+	limit := func(v float64) threshold { return threshold{"fail", ">=", v} }
+	tests := map[string]struct {
+		values   []float64
+		limits   []threshold
+		from, to float64
+	}{
+		"at 0":                              {[]float64{180, 480}, []threshold{limit(400), limit(600)}, 0, 672},
+		"near rates of success":             {[]float64{0.92, 0.99}, []threshold{limit(0.95), limit(0.99)}, 0.9025, 1.0005},
+		"below, where something is":         {[]float64{-2, 3}, nil, -2, 3.6},
+		"at 0, when all are the same":       {[]float64{7, 7}, nil, 0, 7.84},
+		"at 0, when all are 0":              {[]float64{0}, nil, 0, 1.12},
+		"at 0, when nothing was measured":   {nil, nil, 0, 1.12},
+		"with a limit far beyond left off":  {[]float64{0.01}, []threshold{limit(0.02), limit(0.5)}, 0, 0.0224},
+		"with the first limit, however far": {[]float64{0.0001}, []threshold{limit(0.5)}, 0, 0.56},
+	}
+	for name, tc := range tests {
+		if got := scale(tc.values, tc.limits, 100); math.Abs(got.from-tc.from) > 1e-3 || math.Abs(got.to-tc.to) > 1e-3 {
+			t.Errorf("%s: from %v to %v, want %v to %v", name, got.from, got.to, tc.from, tc.to)
 		}
 	}
 }

@@ -4,6 +4,7 @@
 package evidence
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"regexp"
@@ -114,26 +115,38 @@ func limitsOf(m *Metric) []threshold {
 	return out
 }
 
-// scale is the axis of values: from 0, unless something is below, to what is
-// highest. A limit far beyond every value is left off, not to flatten the rest.
+// scale is the axis of values. It begins at 0, unless something is below, or
+// everything is far above, such as rates of success. A limit far beyond every
+// value is left off, not to flatten the rest.
 func scale(values []float64, limits []threshold, bottom float64) axis {
-	low, high := 0.0, 0.0
+	low, high := math.Inf(1), math.Inf(-1)
+	reach := func(v float64) { low, high = min(low, v), max(high, v) }
 	for _, v := range values {
-		low, high = min(low, v), max(high, v)
+		reach(v)
 	}
 	sorted := slices.Clone(limits)
-	slices.SortFunc(sorted, func(a, b threshold) int { return int(math.Copysign(1, a.value-b.value)) })
+	slices.SortFunc(sorted, func(a, b threshold) int { return cmp.Compare(a.value, b.value) })
 	for i, l := range sorted {
 		if i == 0 || l.value <= 3*high {
-			high = max(high, l.value)
+			reach(l.value)
 		}
-		low = min(low, l.value)
+	}
+	switch {
+	case low > high: // nothing at all
+		low, high = 0, 1
+	case low >= 0 && (low < far*high || low == high):
+		low = 0
+	case low > 0:
+		low -= (high - low) * 0.25
 	}
 	if high <= low {
 		high = low + 1
 	}
 	return axis{from: low, to: high + (high-low)*0.12, a: bottom, b: plotTop}
 }
+
+// far is the share of the highest value below which the lowest is near 0.
+const far = 0.6
 
 // limits draws the limits, and shades where values fail or are unclear.
 func (c *chart) limits(limits []threshold, y axis) {
