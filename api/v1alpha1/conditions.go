@@ -54,6 +54,10 @@ const (
 	// RolloutNotified is there, and False, when people were not told something
 	// about the current revision. Argo Rollouts does not have it.
 	RolloutNotified RolloutConditionType = "Notified"
+	// RolloutGateProven says whether a drill has shown that the gates abort, and
+	// whether they are still the same. It is left out before the first drill.
+	// Argo Rollouts does not have it.
+	RolloutGateProven RolloutConditionType = "GateProven"
 )
 
 // ExperimentProgressing is the condition type of an Experiment.

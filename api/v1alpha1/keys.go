@@ -88,6 +88,11 @@ const (
 	AnnotationCommit = SluicePrefix + "commit"
 )
 
+// AnnotationDrill is on pod templates that `sluice drill` has made bad on
+// purpose, and so on their ReplicaSets and pods: the drill's id. No undo goes
+// back to one.
+const AnnotationDrill = SluicePrefix + "drill-id"
+
 // LeaseName is the Lease of the leader. With an instance id, "-" and the id
 // follow.
 const LeaseName = "argo-rollouts-controller-lock"

@@ -60,6 +60,9 @@ func Restart(ro *v1alpha1.Rollout, now time.Time, after time.Duration) Plan {
 // template as it is, in the Rollout or in the object it references; sets are
 // the Rollout's ReplicaSets. A toRevision of 0 means the one before the newest.
 func Undo(ro *v1alpha1.Rollout, current *corev1.PodTemplateSpec, sets []appsv1.ReplicaSet, toRevision int64) (Plan, error) {
+	if current.Annotations[v1alpha1.AnnotationDrill] != "" {
+		return Plan{}, refuse("a drill of rollout '%s' is under way: 'drill %s --clean-up' puts its pod template and its steps back", ro.Name, ro.Name)
+	}
 	rs, err := earlier(ro, sets, toRevision)
 	if err != nil {
 		return Plan{}, err
@@ -138,11 +141,13 @@ type operation struct {
 	Value any    `json:"value"`
 }
 
-// earlier picks the ReplicaSet to go back to.
+// earlier picks the ReplicaSet to go back to, never one that a drill made bad on
+// purpose.
 func earlier(ro *v1alpha1.Rollout, sets []appsv1.ReplicaSet, toRevision int64) (*appsv1.ReplicaSet, error) {
 	var owned []*appsv1.ReplicaSet
 	for i := range sets {
-		if metav1.IsControlledBy(&sets[i], ro) && Revision(&sets[i]) > 0 {
+		drilled := sets[i].Spec.Template.Annotations[v1alpha1.AnnotationDrill] != ""
+		if metav1.IsControlledBy(&sets[i], ro) && Revision(&sets[i]) > 0 && !drilled {
 			owned = append(owned, &sets[i])
 		}
 	}

@@ -29,6 +29,7 @@ var pure = map[string][]string{
 	"internal/codec":            {module + "api/v1alpha1", module + "internal/rollout", "k8s.io/api", "k8s.io/apimachinery"},
 	"internal/act":              {module + "api/v1alpha1", "k8s.io/api", "k8s.io/apimachinery"},
 	"internal/evidence":         {module + "api/v1alpha1", module + "internal/analysis", module + "internal/view", "k8s.io/api", "k8s.io/apimachinery"},
+	"internal/drill":            {module + "api/v1alpha1", module + "internal/act", module + "internal/analysistemplate", "k8s.io/apimachinery"},
 	"internal/view":             {module + "api/v1alpha1", module + "internal", "k8s.io/api", "k8s.io/apimachinery"},
 	"internal/sim":              {module + "internal/rollout", module + "internal/replicas"},
 	"internal/outbox":           {module + "api/v1alpha1", "k8s.io/apimachinery"},

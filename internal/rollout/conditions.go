@@ -25,6 +25,7 @@ const (
 	CondHealthy     = "Healthy"
 	CondCompleted   = "Completed"
 	CondInvalid     = "InvalidSpec"
+	CondGateProven  = "GateProven"
 )
 
 const (
@@ -49,6 +50,10 @@ func conditions(s *Snapshot, p *Plan) []Condition {
 	)
 	for i := range want {
 		stamp(s, p, &want[i])
+	}
+	if s.Gate != nil {
+		// It is dated by the drill, not by the look at it.
+		want = append(want, *s.Gate)
 	}
 	return want
 }

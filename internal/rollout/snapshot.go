@@ -268,4 +268,7 @@ type Snapshot struct {
 	Restart *Restart
 	// Problems are what makes the spec impossible to follow, in sentences.
 	Problems []string
+	// Gate is what a drill has shown about the gates, as it stands now; nil
+	// before the first one.
+	Gate *Condition
 }

@@ -41,6 +41,8 @@ type Rollout struct {
 	Message string                `json:"message,omitempty"`
 	// Hold says which metric keeps the Rollout where it is, and why.
 	Hold string `json:"hold,omitempty"`
+	// Gate says whether a drill has proven the gates; empty when there are none.
+	Gate string `json:"gate,omitempty"`
 	// Observed says whether a controller has seen the spec as it is now.
 	Observed bool `json:"observed"`
 	Aborted  bool `json:"aborted,omitempty"`
@@ -125,6 +127,7 @@ func Of(o Objects, now time.Time) Rollout {
 		v.Hold = s.Hold
 		v.Skipped = skipped(s.Skipped)
 	}
+	v.Gate = gate(ro, now)
 	v.Steps, v.Step = progress(ro)
 	v.SetWeight, v.ActualWeight = weights(ro)
 	v.Tree = tree(o, now)

@@ -44,6 +44,9 @@ func (o Options) header(v view.Rollout) string {
 	if v.Hold != "" && !strings.Contains(v.Message, v.Hold) {
 		o.field(&b, "Hold:", v.Hold)
 	}
+	if !o.Small {
+		o.field(&b, "Gate:", v.Gate)
+	}
 	for i, p := range v.Pauses {
 		o.field(&b, pick(i == 0, "Pause:", ""), pauseText(p))
 	}
