@@ -10,6 +10,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -72,6 +73,7 @@ func New(o Options) *cobra.Command {
 	logging(p, root.PersistentFlags())
 	group(root, "look", "See what is going on:",
 		getCommand(p), listCommand(p), describeCommand(p), statusCommand(p), evidenceCommand(p))
+	group(root, "prove", "Prove that the gates work:", drillCommand(p))
 	group(root, "steer", "Steer a release:",
 		promoteCommand(p), abortCommand(p), retryCommand(p), pauseCommand(p), undoCommand(p),
 		restartCommand(p), setCommand(p), terminateCommand(p))
@@ -110,6 +112,9 @@ func Main(ctx context.Context, o Options, args []string) int {
 		return 0
 	}
 	writef(o.Err, "Error: %v\n", err)
+	if c, ok := errors.AsType[coded](err); ok {
+		return c.code
+	}
 	return 1
 }
 

@@ -171,3 +171,19 @@ func (l *look) doing(s *State) string {
 	}
 	return fmt.Sprintf("baking at step %d", step+1)
 }
+
+// Away says why ro is not yet as it was before the drill r; empty when it is.
+func Away(r *Record, ro *v1alpha1.Rollout) string {
+	st := &ro.Status
+	switch {
+	case ro.Annotations[AnnotationRecord] != "":
+		return "the drill's record is still there"
+	case st.ObservedGeneration != strconv.FormatInt(ro.Generation, 10):
+		return "the controller has not looked at it yet"
+	case st.CurrentPodHash != r.Stable || st.StableRS != r.Stable:
+		return fmt.Sprintf("its newest revision is %s and its stable one %s; before the drill both were %s", st.CurrentPodHash, st.StableRS, r.Stable)
+	case st.Phase != v1alpha1.RolloutPhaseHealthy:
+		return fmt.Sprintf("it is %s: %s", st.Phase, st.Message)
+	}
+	return ""
+}

@@ -13,9 +13,9 @@ import (
 
 // proof reads what a drill has shown about the gates, and whether they are
 // still the same. A template that is not there is a change.
-func (o *Observer) proof(ctx context.Context, w *World) error {
-	proof := drill.ReadProof(w.Rollout)
-	if proof == nil {
+func proof(ctx context.Context, o *Observer, w *World) error {
+	kept := drill.ReadProof(w.Rollout)
+	if kept == nil {
 		return nil
 	}
 	var failed error
@@ -32,7 +32,7 @@ func (o *Observer) proof(ctx context.Context, w *World) error {
 	if err != nil {
 		gates = nil
 	}
-	claim := proof.Claim(gates)
+	claim := kept.Claim(gates)
 	status := "False"
 	if claim.True {
 		status = "True"

@@ -88,7 +88,8 @@ func (o *Observer) Observe(ctx context.Context, ro *v1alpha1.Rollout, now time.T
 	w := &World{Rollout: ro}
 	w.Snapshot.Now, w.Snapshot.Name = now, ro.Name
 	for _, read := range []func(context.Context, *World) error{
-		o.replicaSets, o.services, o.routes, o.runs, o.templates, o.endpoints, o.pods, o.proof,
+		o.replicaSets, o.services, o.routes, o.runs, o.templates, o.endpoints, o.pods,
+		func(ctx context.Context, w *World) error { return proof(ctx, o, w) },
 	} {
 		if err := read(ctx, w); err != nil {
 			return nil, err
