@@ -341,3 +341,25 @@ func TestSetImage(t *testing.T) {
 		t.Errorf("an unknown container gives %v, want a refusal", err)
 	}
 }
+
+func TestUndoNeverGoesBackToADrill(t *testing.T) {
+	t.Parallel()
+	drilled := set("two", "c:2", 2)
+	drilled.Spec.Template.Annotations = map[string]string{v1alpha1.AnnotationDrill: "d1"}
+	sets := []appsv1.ReplicaSet{set("one", "c:1", 1), drilled, set("three", "c:3", 3)}
+	current := template("c:3")
+	p, err := Undo(rollout(), &current, sets, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{`json [{"op":"replace","path":"/spec/template","value":` + restored("c:1") + `}]`}
+	if diff := cmp.Diff(want, sent(p)); diff != "" {
+		t.Errorf("patches (-want +got):\n%s", diff)
+	}
+	if _, err := Undo(rollout(), &current, sets, 2); !errors.Is(err, ErrRefused) {
+		t.Errorf("asked for the drill: %v", err)
+	}
+	if _, err := Undo(rollout(), &drilled.Spec.Template, sets, 0); !errors.Is(err, ErrRefused) {
+		t.Errorf("in the middle of the drill: %v", err)
+	}
+}

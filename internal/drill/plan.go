@@ -108,6 +108,8 @@ func maxWeight(ro *v1alpha1.Rollout, asked int32) (int32, error) {
 		}
 	}
 	switch {
+	case gate >= all:
+		return 0, refuse("the first gate of rollout '%s' is at weight %d, and a drill never gets all of the traffic: put a gate before that", ro.Name, gate)
 	case weight >= all:
 		return 0, refuse("a drill never gets all of the traffic: --max-weight %d must be below %d", weight, all)
 	case weight < gate:

@@ -234,6 +234,7 @@ func TestDrills(t *testing.T) {
 	t.Run("a gate whose query never matches is found", s.silent)
 	t.Run("a gate that cannot fail is found", s.lenient)
 	t.Run("a drill that is killed is cleaned up", s.killed)
+	t.Run("Ctrl-C cleans up", s.interrupted)
 }
 
 func (s *stand) good(t *testing.T) {
@@ -326,5 +327,36 @@ func (s *stand) killed(t *testing.T) {
 	s.asBefore(t, was, spec)
 	if code, out, err := s.sluice(t.Context(), "drill killed --clean-up"); code != 0 || !strings.Contains(out, "no drill to clean up") {
 		t.Errorf("twice: %d, %s, %s", code, out, err)
+	}
+}
+
+func (s *stand) interrupted(t *testing.T) {
+	was := s.rollout("stopped", "TAG", "pod_hash", "LIMIT", "0.05")
+	spec := s.spec("stopped")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	type result struct {
+		code     int
+		out, err string
+	}
+	done := make(chan result, 1)
+	go func() {
+		code, out, err := s.sluice(ctx, "drill stopped --set-arg --fail --yes")
+		done <- result{code, out, err}
+	}()
+	s.Eventually("the bad version has traffic", func() error {
+		w := s.Rollout("payments", "stopped").Status.Canary.Weights
+		if w == nil || w.Canary.Weight != 25 {
+			return fmt.Errorf("weights are %+v", w)
+		}
+		return nil
+	})
+	cancel()
+	if r := <-done; r.code != 2 || !strings.Contains(r.err, "interrupted; everything was put back") {
+		t.Errorf("%+v", r)
+	}
+	s.asBefore(t, was, spec)
+	if c := condition(s.Rollout("payments", "stopped")); c.Reason != "" {
+		t.Errorf("it proved something: %+v", c)
 	}
 }
