@@ -41,7 +41,7 @@ const (
 
 type drilling struct {
 	drill.Options
-	env                  []string
+	env, args            []string
 	expect, output       string
 	yes, dryRun, cleanUp bool
 	terminalIn           func() bool
@@ -85,7 +85,7 @@ func drillCommand(p *program) *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&d.Image, "image", "", "The image of a version that is known to be bad")
 	f.StringArrayVar(&d.env, "set-env", nil, "An environment variable that makes the version bad, as NAME=VALUE")
-	f.StringArrayVar(&d.Options.Args, "set-arg", nil, "An argument that makes the version bad; it is added to those of the container")
+	f.StringArrayVar(&d.args, "set-arg", nil, "An argument that makes the version bad; it is added to those of the container")
 	f.StringVarP(&d.Container, "container", "c", "", "The container to change; the first one if left out")
 	f.StringVar(&d.expect, "expect", "", "What a metric should measure of it, as METRIC=NUMBER or NUMBER")
 	f.Int32Var(&d.MaxWeight, "max-weight", 0, "The largest weight that the bad version may get; 0: the first after the first gate, unless that is all traffic")
@@ -125,21 +125,14 @@ func (p *program) drill(c *cobra.Command, name string, d *drilling) error {
 	if err != nil {
 		return err
 	}
-	if d.dryRun && run.json {
-		return printJSON(p, plan)
+	if d.dryRun {
+		return run.show(plan)
 	}
 	write(run.talk(), plan.Text())
-	if d.dryRun {
-		return nil
-	}
 	if err := d.confirm(c, name); err != nil {
 		return err
 	}
-	if err := client.Send(ctx, kube.Rollouts, name, act.Plan{Patches: []act.Patch{plan.Patch}}); err != nil {
-		return fmt.Errorf("start the drill: %w", err)
-	}
-	run.record, run.namespace = &plan.Record, ro.Namespace
-	return run.watch(ctx, ro)
+	return run.start(ctx, ro, plan)
 }
 
 // complete reads the flags.
@@ -154,6 +147,7 @@ func (d *drilling) complete() error {
 		}
 		d.Env = append(d.Env, drill.Var{Name: name, Value: value})
 	}
+	d.Args = d.args
 	if d.Limit < 0 || d.MaxWeight < 0 {
 		return errors.New("--time-limit and --max-weight cannot be negative")
 	}

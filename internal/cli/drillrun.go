@@ -14,8 +14,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"sluice.dev/sluice/api/v1alpha1"
+	"sluice.dev/sluice/internal/act"
 	"sluice.dev/sluice/internal/cli/kube"
 	"sluice.dev/sluice/internal/drill"
+	"sluice.dev/sluice/internal/view"
 )
 
 const (
@@ -34,6 +36,9 @@ type drillRun struct {
 	name, namespace string
 	record          *drill.Record
 	said            string
+	// begun says that the drill was seen, ended when it was first seen ended.
+	begun bool
+	ended time.Time
 }
 
 // talk is where progress goes.
@@ -42,6 +47,24 @@ func (r *drillRun) talk() io.Writer {
 		return r.Err
 	}
 	return r.Out
+}
+
+// show prints a plan that is not carried out.
+func (r *drillRun) show(plan *drill.Plan) error {
+	if r.json {
+		return printJSON(r.program, plan)
+	}
+	write(r.Out, plan.Text())
+	return nil
+}
+
+// start carries out a plan.
+func (r *drillRun) start(ctx context.Context, ro *v1alpha1.Rollout, plan *drill.Plan) error {
+	if err := r.client.Send(ctx, kube.Rollouts, r.name, act.Plan{Patches: []act.Patch{plan.Patch}}); err != nil {
+		return fmt.Errorf("start the drill: %w", err)
+	}
+	r.record, r.namespace = &plan.Record, ro.Namespace
+	return r.watch(ctx, ro)
 }
 
 // watch follows the drill to its end, puts everything back and reports.
@@ -98,38 +121,50 @@ func (r *drillRun) follow(ctx context.Context, ro *v1alpha1.Rollout) (drill.Stat
 	}
 	if !w.Synced(ctx, syncLimit) {
 		if ctx.Err() != nil {
-			return drill.State{}, errors.New("interrupted")
+			return drill.State{}, errInterrupted
 		}
 		return drill.State{}, unsynced(w)
 	}
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	begun, lost := false, false
-	var ended time.Time
-	for {
+	for lost := false; ; {
 		lost = r.tell(w, lost)
-		o := w.Objects()
-		begun = begun || o.Rollout != nil && o.Rollout.Annotations[drill.AnnotationRecord] != ""
-		if o.Rollout == nil {
-			return drill.State{}, fmt.Errorf("rollout '%s' was deleted", r.name)
-		}
-		if begun {
-			state := drill.Look(r.record, o.Rollout, o.AnalysisRuns, r.Now())
-			r.say(&state)
-			if state.Outcome != drill.Running && ended.IsZero() {
-				ended = r.Now()
-			}
-			if !ended.IsZero() && (state.Settled || r.Now().Sub(ended) > lastReading) {
-				return state, nil
-			}
+		state, done, err := r.look(w.Objects())
+		if done || err != nil {
+			return state, err
 		}
 		select {
 		case <-ctx.Done():
-			return drill.State{}, errors.New("interrupted")
+			return drill.State{}, errInterrupted
 		case <-tick.C:
 		case <-w.Changed:
 		}
 	}
+}
+
+var errInterrupted = errors.New("interrupted")
+
+// look says what has become of the drill, and whether it is over: it has ended,
+// and its last measurement is there or does not come.
+func (r *drillRun) look(o view.Objects) (state drill.State, over bool, err error) {
+	if o.Rollout == nil {
+		return state, false, fmt.Errorf("rollout '%s' was deleted", r.name)
+	}
+	// The watch may begin before the patch that started the drill.
+	r.begun = r.begun || o.Rollout.Annotations[drill.AnnotationRecord] != ""
+	if !r.begun {
+		return state, false, nil
+	}
+	now := r.Now()
+	state = drill.Look(r.record, o.Rollout, o.AnalysisRuns, now)
+	r.say(&state)
+	if state.Outcome == drill.Running {
+		return state, false, nil
+	}
+	if r.ended.IsZero() {
+		r.ended = now
+	}
+	return state, state.Settled || now.Sub(r.ended) > lastReading, nil
 }
 
 // say tells what the drill does, once.
@@ -194,11 +229,11 @@ func (r *drillRun) home(ctx context.Context) error {
 		var ro v1alpha1.Rollout
 		err := r.client.Get(ctx, kube.Rollouts, r.name, &ro)
 		if err == nil {
-			if why := drill.Away(r.record, &ro); why == "" {
+			why := drill.Away(r.record, &ro)
+			if why == "" {
 				return nil
-			} else {
-				err = errors.New(why)
 			}
+			err = errors.New(why)
 		}
 		select {
 		case <-ctx.Done():

@@ -21,7 +21,7 @@ const (
 	// Caught: it failed the bad version.
 	Caught Verdict = "caught it"
 	// Passed: it judged the bad version good.
-	Passed Verdict = "blind: let it pass"
+	Passed Verdict = "blind: let it pass" //nolint:gosec // G101 takes the word for a password
 	// Silent: it had no data, and so never saw the bad version.
 	Silent Verdict = "blind: saw no data"
 	// Undecided: it measured and came to no end.
@@ -91,29 +91,27 @@ func belongs(run *v1alpha1.AnalysisRun, g Gate) bool {
 }
 
 func (l *look) verdict(run *v1alpha1.AnalysisRun) Verdict {
-	// The rollout acts on a verdict before the run's own status is written.
-	if s := l.ro.Status.Sluice; l.ro.Status.Abort && s != nil && s.Verdict != nil && s.Verdict.Run == run.Name && run.Status.Phase != v1alpha1.AnalysisPhaseError {
-		return Caught
-	}
-	switch run.Status.Phase {
-	case v1alpha1.AnalysisPhaseFailed:
-		if failedUnseen(run) {
-			return Broken
-		}
-		return Caught
-	case v1alpha1.AnalysisPhaseSuccessful:
-		return Passed
-	case v1alpha1.AnalysisPhaseError:
-		return Broken
-	case v1alpha1.AnalysisPhasePending, v1alpha1.AnalysisPhaseRunning, v1alpha1.AnalysisPhaseInconclusive:
-	}
+	phase := run.Status.Phase
 	switch {
+	case phase == v1alpha1.AnalysisPhaseError, phase == v1alpha1.AnalysisPhaseFailed && failedUnseen(run):
+		return Broken
+	case phase == v1alpha1.AnalysisPhaseFailed, l.blamed(run):
+		return Caught
+	case phase == v1alpha1.AnalysisPhaseSuccessful:
+		return Passed
 	case silent(run):
 		return Silent
-	case run.Status.Phase == v1alpha1.AnalysisPhaseInconclusive && !run.Spec.Terminate:
+	case phase == v1alpha1.AnalysisPhaseInconclusive && !run.Spec.Terminate:
 		return Undecided
 	}
 	return Measuring
+}
+
+// blamed reports whether the rollout was aborted for run: it acts on a verdict
+// before the run's own status is written.
+func (l *look) blamed(run *v1alpha1.AnalysisRun) bool {
+	s := l.ro.Status.Sluice
+	return l.ro.Status.Abort && s != nil && s.Verdict != nil && s.Verdict.Run == run.Name
 }
 
 // silent reports whether a metric has measured at least three times and never
@@ -159,15 +157,21 @@ func metricOf(run *v1alpha1.AnalysisRun, spec *v1alpha1.Metric) Metric {
 		if r.Name != spec.Name {
 			continue
 		}
-		m.Readings, m.Failed = r.Count, r.Failed
-		for j := range r.Measurements {
-			text := strings.Trim(r.Measurements[j].Value, "[] ")
-			if v, err := strconv.ParseFloat(text, 64); err == nil && !math.IsNaN(v) && !math.IsInf(v, 0) {
-				m.Values = append(m.Values, v)
-			}
-		}
+		m.Readings, m.Failed, m.Values = r.Count, r.Failed, numbers(r.Measurements)
 	}
 	return m
+}
+
+// numbers are the values that are one number each.
+func numbers(measurements []v1alpha1.Measurement) []float64 {
+	var out []float64
+	for i := range measurements {
+		v, err := strconv.ParseFloat(strings.Trim(measurements[i].Value, "[] "), 64)
+		if err == nil && !math.IsNaN(v) && !math.IsInf(v, 0) {
+			out = append(out, v)
+		}
+	}
+	return out
 }
 
 func readings(metrics []Metric) string {

@@ -18,13 +18,26 @@ func refuse(format string, args ...any) error {
 
 // ready refuses a drill that could not end well.
 func ready(ro *v1alpha1.Rollout, o Options) error {
-	canary := ro.Spec.Strategy.Canary
-	seen := ro.Status.ObservedGeneration == strconv.FormatInt(ro.Generation, 10)
-	switch {
-	case o.Image == "" && len(o.Env) == 0 && len(o.Args) == 0:
+	if o.Image == "" && len(o.Env) == 0 && len(o.Args) == 0 {
 		return refuse("what makes the release bad? give --image, --set-env or --set-arg")
-	case ro.Annotations[AnnotationRecord] != "":
-		return refuse("a drill of rollout '%s' is under way, or was interrupted: 'drill %s --clean-up' puts everything back", ro.Name, ro.Name)
+	}
+	if err := drillable(ro); err != nil {
+		return err
+	}
+	if err := calm(ro); err != nil {
+		return err
+	}
+	if who := keeper(ro); who != "" && !o.SyncPaused {
+		return refuse("%s keeps rollout '%s' as it is in Git, and with automated sync it would put the good version back in the middle of the drill, "+
+			"which then proves nothing: pause the sync of this application, run the drill with --sync-paused, and resume it afterwards", who, ro.Name)
+	}
+	return nil
+}
+
+// drillable refuses a spec that has nothing to prove or cannot be guarded.
+func drillable(ro *v1alpha1.Rollout) error {
+	canary := ro.Spec.Strategy.Canary
+	switch {
 	case ro.Spec.WorkloadRef != nil:
 		return refuse("rollout '%s' takes its pod template from another object (spec.workloadRef), which a drill does not change", ro.Name)
 	case canary == nil:
@@ -33,18 +46,24 @@ func ready(ro *v1alpha1.Rollout, o Options) error {
 		return refuse("rollout '%s' has no gate: add an analysis to spec.strategy.canary, as a step or in the background", ro.Name)
 	case len(canary.Steps) == 0:
 		return refuse("rollout '%s' has no steps, so a bad version would get all traffic at once: add spec.strategy.canary.steps", ro.Name)
-	case !seen:
+	}
+	return nil
+}
+
+// calm refuses while something else is going on.
+func calm(ro *v1alpha1.Rollout) error {
+	st := &ro.Status
+	switch {
+	case ro.Annotations[AnnotationRecord] != "":
+		return refuse("a drill of rollout '%s' is under way, or was interrupted: 'drill %s --clean-up' puts everything back", ro.Name, ro.Name)
+	case st.ObservedGeneration != strconv.FormatInt(ro.Generation, 10):
 		return refuse("the controller has not yet looked at rollout '%s' as it is now: wait, or see whether a controller runs", ro.Name)
-	case ro.Status.StableRS == "" || ro.Status.CurrentPodHash != ro.Status.StableRS:
+	case st.StableRS == "" || st.CurrentPodHash != st.StableRS:
 		return refuse("a release of rollout '%s' is under way: wait until it has ended", ro.Name)
-	case ro.Status.Phase != v1alpha1.RolloutPhaseHealthy:
-		return refuse("rollout '%s' is %s and not Healthy: %s", ro.Name, ro.Status.Phase, ro.Status.Message)
+	case st.Phase != v1alpha1.RolloutPhaseHealthy:
+		return refuse("rollout '%s' is %s and not Healthy: %s", ro.Name, st.Phase, st.Message)
 	case ro.Spec.Paused:
 		return refuse("rollout '%s' is paused: promote it first", ro.Name)
-	}
-	if who := keeper(ro); who != "" && !o.SyncPaused {
-		return refuse("%s keeps rollout '%s' as it is in Git, and with automated sync it would put the good version back in the middle of the drill, "+
-			"which then proves nothing: pause the sync of this application, run the drill with --sync-paused, and resume it afterwards", who, ro.Name)
 	}
 	return nil
 }
