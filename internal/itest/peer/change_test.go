@@ -83,7 +83,7 @@ func (y *relay) run(t *testing.T, leg string, do func(i int, r *release)) {
 func (y *relay) start(t *testing.T) {
 	y.releases = make([]*release, len(y.states))
 	for i, st := range y.states {
-		y.releases[i] = y.stand.prepare(t, fmt.Sprintf("state-%02d", i), y.cli, st.plan)
+		y.releases[i] = y.prepare(t, fmt.Sprintf("state-%02d", i), y.cli, st.plan)
 	}
 	y.run(t, "reach", func(i int, r *release) {
 		r.begin()
@@ -96,7 +96,7 @@ func (y *relay) start(t *testing.T) {
 // the time that the other controller has looked at it twice.
 func (y *relay) change(t *testing.T, from *running, to side) *running {
 	t.Helper()
-	next := y.stand.launch(to)
+	next := y.launch(to)
 	witnesses, standings := make([]*witness, len(y.states)), make([]standing, len(y.states))
 	var namespaces []string
 	for i, r := range y.releases {
@@ -108,7 +108,7 @@ func (y *relay) change(t *testing.T, from *running, to side) *running {
 	}
 	started := time.Now()
 	from.stop()
-	y.stand.led(next)
+	y.led(next)
 	y.looked(next, nil, namespaces...)
 	looks := next.looks()
 	for _, r := range y.releases {

@@ -7,6 +7,7 @@ package peer_test
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -46,12 +47,10 @@ var verbs = []struct {
 			"Step: 1/4", "SetWeight: 20", "ActualWeight: 20", "registry.internal/checkout:1.0.0 (stable)", "registry.internal/checkout:1.1.0 (canary)",
 			"Desired: 5", "Current: 6", "Updated: 1", "Ready: 6", "Available: 6",
 			"revision:2", "revision:1", "AnalysisRun", r.runs()[0].Name,
+			"ReplicaSet ✔ Healthy", "Pod ✔ Running", "stable", "canary",
 		}
 		for _, rs := range r.replicaSets() {
 			want = append(want, rs.Name+" ")
-		}
-		for _, mark := range []string{"ReplicaSet ✔ Healthy", "Pod ✔ Running", "stable", "canary"} {
-			want = append(want, mark)
 		}
 		if missing := lacks(out, want...); len(missing) > 0 {
 			r.Errorf("%q are not in\n%s", missing, out)
@@ -250,11 +249,14 @@ func TestBothPrintTheSame(t *testing.T) {
 	r := s.release(t, "tree", theirs, plan{})
 	r.deploy("1.1.0")
 	r.at(atTwenty)
+	plain := side{name: "sluice by its own name", cli: os.Getenv("SLUICE_BIN")}
 	for _, args := range [][]string{{"status", name, "--watch=false"}, {"list", "rollouts"}} {
 		_, want := s.command(theirs, "tree", args...)
-		_, got := s.command(ours, "tree", args...)
-		if diff := cmp.Diff(strings.Fields(want), strings.Fields(got)); diff != "" {
-			t.Errorf("%v (-theirs +ours):\n%s", args, diff)
+		for _, who := range []side{ours, plain} {
+			_, got := s.command(who, "tree", args...)
+			if diff := cmp.Diff(strings.Fields(want), strings.Fields(got)); diff != "" {
+				t.Errorf("%v of %s (-theirs +ours):\n%s", args, who.name, diff)
+			}
 		}
 	}
 	_, want := s.command(theirs, "tree", "get", "rollout", name, "--no-color")

@@ -6,8 +6,8 @@
 package peer_test
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -98,7 +98,7 @@ func split(vs *unstructured.Unstructured) string {
 		dests, _, _ := unstructured.NestedSlice(route.(map[string]any), "route")
 		for _, d := range dests {
 			w, _, _ := unstructured.NestedInt64(d.(map[string]any), "weight")
-			out = append(out, fmt.Sprint(w))
+			out = append(out, strconv.FormatInt(w, 10))
 		}
 	}
 	return strings.Join(out, "/")
