@@ -225,7 +225,7 @@ func (m *model) passes(i int, s rollout.Snapshot, p rollout.Plan) {
 	}
 	if p.Status.Abort && !n.Status.Abort && p.Weights != nil {
 		x := n
-		x.Latch(p)
+		sim.Latch(&x.World, p)
 		x.from, x.what = i, "pass, cut off: traffic moved and latched"
 		m.add(x)
 		if end := m.end(i, x.World); end != whole {

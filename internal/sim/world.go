@@ -316,7 +316,7 @@ func (w *World) Apply(p rollout.Plan, keep func(Write) bool) {
 		switch {
 		case keep != nil && !keep(x):
 		case x.Kind == Route && latches:
-			latch(w, p)
+			Latch(w, p)
 		default:
 			w.Do(p, x)
 		}
@@ -324,9 +324,7 @@ func (w *World) Apply(p rollout.Plan, keep func(Write) bool) {
 }
 
 // Latch lets nothing of the abort p land but its traffic, which goes first.
-func (w *World) Latch(p rollout.Plan) { latch(w, p) }
-
-func latch(w *World, p rollout.Plan) {
+func Latch(w *World, p rollout.Plan) {
 	route(w, p)
 	w.Router.Aborted, w.Router.AbortedAttempt = p.Status.Current, p.Status.Attempt
 }
