@@ -6,7 +6,6 @@ package outbox
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -324,7 +323,7 @@ func TestAMessageIsNotSentAgainWhenItCannotBeRecorded(t *testing.T) {
 	r.Client = interceptor.NewClient(s.api, interceptor.Funcs{
 		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, obj client.Object, patch client.Patch, opts ...client.SubResourcePatchOption) error {
 			if refused++; refused <= 3 {
-				return fmt.Errorf("a webhook says no")
+				return errors.New("a webhook says no")
 			}
 			return c.SubResource(sub).Patch(ctx, obj, patch, opts...)
 		},
