@@ -133,6 +133,8 @@ func TestWhatMayNotBeReadHoldsUpNobodyElse(t *testing.T) {
 	apply("shared", shared, "checkout:1")
 	apply("plain", "strategy: {canary: {}}", "checkout:1")
 	s.Phase(home, "plain", v1alpha1.RolloutPhaseHealthy)
+	s.Phase(home, "shared", v1alpha1.RolloutPhaseHealthy) // nothing judges a first revision
+	apply("shared", shared, "checkout:2")
 	ro := s.Phase(home, "shared", v1alpha1.RolloutPhaseDegraded)
 	if !strings.Contains(ro.Status.Message, "everywhere") || !strings.Contains(ro.Status.Message, "--namespaced") {
 		t.Errorf("it says %s", ro.Status.Message)

@@ -15,25 +15,30 @@ var Reasons = map[string]string{
 	"update rollouts/finalizers.argoproj.io": "ReplicaSets and AnalysisRuns belong to their Rollout and go with it. Where the admission plugin " +
 		"OwnerReferencesPermissionEnforcement is on, as in OpenShift, the API server asks for this right before it lets anybody say so.",
 	"patch events.events.k8s.io": "An Event that repeats is counted on the one that is there.",
+	"list pods":                  "Asked for while a restart is due (`spec.restartAt`), which these releases are not given.",
+	"create pods/eviction":       "A restart evicts old pods, so that disruption budgets are kept; these releases are given none.",
+	"get secrets":                "Read when a message is sent to a service that needs a token; these releases tell nobody.",
 }
 
 // purposes are what each resource is needed for.
 var purposes = map[string]string{ //nolint:gosec // words about secrets, not secrets
-	"rollouts.argoproj.io":                 "what is to be released; read once more after a lost race",
+	"rollouts.argoproj.io":                 "what is to be released; read once more after a lost race; `patch` writes the annotation with the revision's number",
 	"rollouts/status.argoproj.io":          "where a release stands; written before anything else",
 	"rollouts/finalizers.argoproj.io":      "owner references",
 	"analysisruns.argoproj.io":             "started for a gate, filled with measurements, deleted when they are too old",
 	"analysistemplates.argoproj.io":        "what a gate measures",
 	"clusteranalysistemplates.argoproj.io": "what a gate measures, for all namespaces",
 	"replicasets.apps":                     "the revisions: made, scaled, deleted when they are too old",
-	"configmaps":                           "the records of releases (`controller.evidence`): kept, exported, deleted when they are too old; `patch` only with an export",
+	"configmaps":                           "the records of releases (`controller.evidence`): kept, exported, deleted when they are too old; `patch` only with an export; and who is to be told what",
+	"pods":                                 "which are older than `spec.restartAt`, while a restart is due",
+	"pods/eviction":                        "a restart goes through the disruption budgets",
 	"services":                             "the selectors of the stable and the canary Service",
 	"endpointslices.discovery.k8s.io":      "whether the stable Service has only new pods, before the weights return",
 	"virtualservices.networking.istio.io":  "the weights",
 	"events.events.k8s.io":                 "what happened to a Rollout or a run",
 	"events":                               "who leads, from when on",
 	"leases.coordination.k8s.io":           "which replica works",
-	"secrets":                              "keys, by name, at the moment of a measurement",
+	"secrets":                              "keys, by name, at the moment of a measurement; those of notifications",
 }
 
 func (r Right) key() string {

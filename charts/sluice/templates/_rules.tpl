@@ -2,9 +2,10 @@
      the audit log of an API server, or its reason is in docs/security.md; a
      test compares them. */}}
 {{- define "sluice.rules" -}}
+# A patch writes the annotation with the number of the newest revision.
 - apiGroups: [argoproj.io]
   resources: [rollouts]
-  verbs: [get, list, watch]
+  verbs: [get, list, watch, patch]
 - apiGroups: [argoproj.io]
   resources: [rollouts/status]
   verbs: [patch]
@@ -24,6 +25,13 @@
 - apiGroups: [""]
   resources: [services]
   verbs: [list, watch, patch]
+# Of a restart: which pods are old, and their eviction.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list]
+- apiGroups: [""]
+  resources: [pods/eviction]
+  verbs: [create]
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
   verbs: [list]
@@ -61,6 +69,15 @@
 - apiGroups: [""]
   resources: [events]
   verbs: [create]
+# Who is to be told what, and the tokens for it.
+- apiGroups: [""]
+  resources: [configmaps]
+  resourceNames: [argo-rollouts-notification-configmap]
+  verbs: [list, watch]
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: [argo-rollouts-notification-secret]
+  verbs: [get]
 {{- with .Values.secretAccess.names }}
 - apiGroups: [""]
   resources: [secrets]
