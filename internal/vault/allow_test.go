@@ -64,7 +64,7 @@ func TestWhatARunMayName(t *testing.T) {
 			t.Errorf("allowed for a namespace %q", namespace)
 		}
 	}
-	if (vault.AllowList)(nil).Check("payments", "secret/data/sluice/payments/datadog") == nil {
+	if vault.AllowList(nil).Check("payments", "secret/data/sluice/payments/datadog") == nil {
 		t.Error("without a list everything is allowed")
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/go-logr/logr"
+
 	"sluice.dev/sluice/internal/secret"
 )
 
@@ -138,16 +140,23 @@ func (c *Client) refresh(ctx context.Context, path string, e *entry) {
 // tell logs what changed. It needs c.mu.
 func (c *Client) tell(path string, e *entry, got Secret, err *Error) {
 	log := c.config.Log.WithValues("path", path)
-	switch {
-	case err != nil && e.err == nil && e.good != nil && err.Reason != Missing:
-		log.Info("Vault does not give the keys; the last good ones are used for a while", "until", e.good.ReadAt.Add(c.config.MaxAge), "why", err.Message)
-	case err != nil && e.err == nil:
-		log.Info("Vault does not give the keys; gates hold", "why", err.Message)
-	case err == nil && e.err != nil:
+	switch lost := e.err != nil; {
+	case err != nil && lost:
+	case err != nil:
+		c.tellLost(log, e, err)
+	case lost:
 		log.Info("Vault gives the keys again", "version", got.Version)
-	case err == nil && e.good != nil && e.good.Version != got.Version:
+	case e.good != nil && e.good.Version != got.Version:
 		log.Info("the keys in Vault have changed", "version", got.Version)
 	}
+}
+
+func (c *Client) tellLost(log logr.Logger, e *entry, err *Error) {
+	if e.good == nil || err.Reason == Missing {
+		log.Info("Vault does not give the keys; gates hold", "why", err.Message)
+		return
+	}
+	log.Info("Vault does not give the keys; the last good ones are used for a while", "until", e.good.ReadAt.Add(c.config.MaxAge), "why", err.Message)
 }
 
 // entry returns what is known of path, and forgets another path when there are

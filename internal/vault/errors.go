@@ -120,17 +120,23 @@ func (c *conn) refused(q question, a answer) *Error {
 	return e
 }
 
+// outages are statuses that say nothing about what was asked, and what to do.
+// Vault answers some with numbers of its own.
+var outages = map[int]string{
+	http.StatusServiceUnavailable: "; Vault is sealed or in maintenance: unseal it",
+	472:                           "; this is a standby: use the address of the active node",
+	473:                           "; this is a standby: use the address of the active node",
+	http.StatusTooManyRequests:    "; a standby, or a rate limit of Vault is used up",
+	http.StatusPreconditionFailed: "",
+	http.StatusRequestTimeout:     "",
+}
+
 // cause says what a status means, and what to do.
 func (c *conn) cause(q question, a answer) (Reason, string) {
+	advice, away := outages[a.status]
 	switch status := a.status; {
-	case status == http.StatusServiceUnavailable:
-		return Unavailable, "; Vault is sealed or in maintenance: unseal it"
-	case status == 472 || status == 473:
-		return Unavailable, "; this is a standby: use the address of the active node"
-	case status == http.StatusTooManyRequests:
-		return Unavailable, "; a standby, or a rate limit of Vault is used up"
-	case status == http.StatusPreconditionFailed || status == http.StatusRequestTimeout || status >= 500:
-		return Unavailable, ""
+	case away || status >= 500:
+		return Unavailable, advice
 	case status >= 300 && status < 400:
 		return Misconfigured, fmt.Sprintf("; the redirect%s was not followed, because the token is for %s only: use the address of the active node", q.target(a), c.base)
 	case !fromVault(a.body):

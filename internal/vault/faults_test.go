@@ -170,7 +170,7 @@ func TestManyGatesAskOnce(t *testing.T) {
 	b.server.Fail(vaulttest.Fault{Mode: vaulttest.Sealed})
 	b.clock.advance(time.Minute)
 	for range 3 {
-		all(func(s vault.Secret, err error) {
+		all(func(_ vault.Secret, err error) {
 			if err != nil {
 				t.Error(err)
 			}

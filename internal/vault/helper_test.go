@@ -149,7 +149,7 @@ func (b *bench) admin(method, path string, body any) map[string]any {
 	if body == nil {
 		data = nil
 	}
-	req, err := http.NewRequest(method, b.url+"/v1/"+path, bytes.NewReader(data)) //nolint:noctx // also called when the test is over
+	req, err := http.NewRequest(method, b.url+"/v1/"+path, bytes.NewReader(data))
 	if err != nil {
 		b.Fatal(err)
 	}

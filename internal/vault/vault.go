@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,7 +28,7 @@ import (
 // The defaults of a Config.
 const (
 	DefaultAuthMount = "kubernetes"
-	DefaultTokenFile = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+	DefaultTokenFile = "/var/run/secrets/kubernetes.io/serviceaccount/token" //nolint:gosec // where one is, not one
 	DefaultTimeout   = 5 * time.Second
 	DefaultRefresh   = time.Minute
 	DefaultMaxAge    = time.Hour
@@ -153,8 +154,8 @@ func (c Config) withDefaults() Config {
 // parseAddress refuses what would send a token in the clear.
 func parseAddress(text string, plain bool) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimRight(strings.TrimSpace(text), "/"))
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil ||
-		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/")+u.RawQuery+u.Fragment != "" ||
+		!slices.Contains([]string{"https", "http"}, u.Scheme) {
 		return nil, errors.New("vault: the address is not a URL such as https://vault.example.com:8200")
 	}
 	if u.Scheme == "http" && !plain && !loopback(u.Hostname()) {

@@ -6,7 +6,7 @@ package datadog_test
 import (
 	"context"
 	"errors"
-	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -41,10 +41,10 @@ func (s *store) Read(_ context.Context, r metric.KeyRequest) (metric.Keys, error
 	if s.err != nil {
 		return metric.Keys{}, s.err
 	}
-	if r.Refused == fmt.Sprint(s.at) && s.at < len(s.versions)-1 {
+	if r.Refused == strconv.Itoa(s.at) && s.at < len(s.versions)-1 {
 		s.at++
 	}
-	keys := metric.Keys{Origin: "Vault path x", Version: fmt.Sprint(s.at), Stale: s.stale, Fields: map[string]secret.Text{}}
+	keys := metric.Keys{Origin: "Vault path x", Version: strconv.Itoa(s.at), Stale: s.stale, Fields: map[string]secret.Text{}}
 	for name, value := range s.versions[s.at] {
 		keys.Fields[name] = secret.New(value)
 	}

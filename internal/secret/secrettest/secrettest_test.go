@@ -39,7 +39,7 @@ func TestAKeyIsFoundHoweverItIsWritten(t *testing.T) {
 		"plain": "x " + key + " y", "upper case": strings.ToUpper(key),
 		"in a URL": "?k=" + url.QueryEscape(key), "in hex": hex.EncodeToString([]byte(key)),
 		"in upper hex":       strings.ToUpper(hex.EncodeToString([]byte(key))),
-		"in hex with spaces": fmt.Sprintf("% x", key), "as numbers": fmt.Sprint([]byte("ab" + key + "cd")),
+		"in hex with spaces": fmt.Sprintf("% x", key), "as numbers": fmt.Sprintf("%d", []byte("ab"+key+"cd")),
 		"in gzip":                    packed(t, "{"+key+"}"),
 		"in a hex dump at any place": hex.Dump([]byte("0123456" + key + "89")),
 		"in a quoted hex dump":       fmt.Sprintf("%q", hex.Dump([]byte("k8s 01234567890"+key+"89"))),

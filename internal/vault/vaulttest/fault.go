@@ -115,12 +115,26 @@ func (s *core) spoil(w http.ResponseWriter, r *http.Request, f Fault) {
 		}
 		panic(http.ErrAbortHandler)
 	case CutOff:
-		w.Header().Set("Content-Length", "1000")
-		_, _ = io.WriteString(w, `{"request_id":"0","data":{"data":{"api-k`)
-		_ = http.NewResponseController(w).Flush()
-		panic(http.ErrAbortHandler)
+		cutOff(w)
+	case Echo:
+		echo(w, r)
+	default:
+		other(w, r, f)
+	}
+}
+
+func cutOff(w http.ResponseWriter) {
+	w.Header().Set("Content-Length", "1000")
+	_, _ = io.WriteString(w, `{"request_id":"0","data":{"data":{"api-k`)
+	_ = http.NewResponseController(w).Flush()
+	panic(http.ErrAbortHandler)
+}
+
+// other answers with something that is not what was asked for.
+func other(w http.ResponseWriter, r *http.Request, f Fault) {
+	switch f.Mode {
 	case RedirectAway:
-		http.Redirect(w, r, f.Location+r.URL.Path, http.StatusTemporaryRedirect)
+		http.Redirect(w, r, f.Location+r.URL.Path, http.StatusTemporaryRedirect) //nolint:gosec // the fault that was asked for
 	case HugeBody:
 		_, _ = io.WriteString(w, `{"data":{"data":{"padding":"`+strings.Repeat("x", 4<<20)+`"},"metadata":{"version":1}}}`)
 	case NotVault:
@@ -128,8 +142,6 @@ func (s *core) spoil(w http.ResponseWriter, r *http.Request, f Fault) {
 		_, _ = io.WriteString(w, "<html>default backend - 404</html>")
 	case VersionOne:
 		reply(w, envelope(map[string]any{"data": map[string]any{"api-key": "of version one", "app-key": "too"}}), nil)
-	case Echo:
-		echo(w, r)
 	default:
 		_, _ = io.WriteString(w, "<html>hello</html>")
 	}

@@ -58,7 +58,7 @@ func (s *core) serve(w http.ResponseWriter, r *http.Request) {
 		s.spoil(w, r, f)
 		return
 	}
-	answer, err := s.answer(r, namespace, path)
+	answer, err := s.answer(r, namespace, path) //nolint:contextcheck // the request carries it
 	status = reply(w, answer, err)
 }
 
@@ -129,7 +129,7 @@ func loginMount(path string) (string, bool) {
 
 // read takes the body, which must be a JSON object where there is one.
 func (c *call) read() error {
-	data, err := io.ReadAll(io.LimitReader(c.Request.Body, maxRequest+1))
+	data, err := io.ReadAll(io.LimitReader(c.Body, maxRequest+1))
 	if err != nil || len(data) > maxRequest {
 		return refuse(http.StatusRequestEntityTooLarge, "http: request body too large")
 	}

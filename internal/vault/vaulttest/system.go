@@ -48,18 +48,7 @@ func (s *core) system(c *call, path string) (any, error) {
 	case "mounts":
 		return c.space.mount(c, name)
 	case "auth":
-		if c.method == http.MethodDelete {
-			delete(c.space.auths, name)
-			return nil, nil
-		}
-		if c.text("type") != "kubernetes" {
-			return nil, refuse(http.StatusBadRequest, "plugin not found in the catalog: "+c.text("type"))
-		}
-		if c.space.auths[name] != nil {
-			return nil, refuse(http.StatusBadRequest, "path is already in use at "+name+"/")
-		}
-		c.space.auths[name] = &kubernetes{mount: name, roles: map[string]role{}}
-		return nil, nil
+		return c.space.enable(c, name)
 	case "policies":
 		return c.space.setPolicy(c, strings.TrimPrefix(name, "acl/"))
 	case "namespaces":
@@ -69,6 +58,21 @@ func (s *core) system(c *call, path string) (any, error) {
 		return s.revokePrefix(strings.TrimPrefix(name, "revoke-prefix/"))
 	}
 	return nil, refuse(http.StatusNotFound, "unsupported path")
+}
+
+// enable mounts an auth method.
+func (sp *space) enable(c *call, name string) (any, error) {
+	switch {
+	case c.method == http.MethodDelete:
+		delete(sp.auths, name)
+		return nil, nil
+	case c.text("type") != "kubernetes":
+		return nil, refuse(http.StatusBadRequest, "plugin not found in the catalog: "+c.text("type"))
+	case sp.auths[name] != nil:
+		return nil, refuse(http.StatusBadRequest, "path is already in use at "+name+"/")
+	}
+	sp.auths[name] = &kubernetes{mount: name, roles: map[string]role{}}
+	return nil, nil
 }
 
 func (sp *space) mount(c *call, name string) (any, error) {

@@ -4,6 +4,7 @@
 package vaulttest
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -57,9 +58,7 @@ func (t *token) auth(now time.Time) map[string]any {
 
 func envelope(fields map[string]any) map[string]any {
 	out := map[string]any{"request_id": random(), "lease_id": "", "renewable": false, "lease_duration": 0, "data": nil, "wrap_info": nil, "warnings": nil, "auth": nil}
-	for k, v := range fields {
-		out[k] = v
-	}
+	maps.Copy(out, fields)
 	return out
 }
 
