@@ -3,7 +3,10 @@
 
 package main
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // The paths of a canary strategy.
 const (
@@ -102,11 +105,11 @@ func canaryStepRules() []rule {
 	const most = `[self.?trafficRouting.?maxTrafficWeight.orValue(100)]`
 	// by is true for a strategy with one of the routers.
 	by := func(routers ...string) string {
-		expr := ""
+		var expr strings.Builder
 		for _, r := range routers {
-			expr += `self.?trafficRouting.?` + r + `.hasValue() || `
+			expr.WriteString(`self.?trafficRouting.?` + r + `.hasValue() || `)
 		}
-		return expr
+		return expr.String()
 	}
 	// listed says that a step's route is a managed one.
 	listed := func(kind string) string {

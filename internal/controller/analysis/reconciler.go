@@ -113,12 +113,7 @@ func (r *Reconciler) pass(ctx context.Context, s *session, run *v1alpha1.Analysi
 			return reconcile.Result{}, err
 		}
 		r.launch(ctx, s, next)
-		if v, owner := s.failed(run, next); v != nil {
-			r.post(ctx, s, owner, *v)
-		}
-		if next.state.Phase == judge.Failed && r.Verdicts != nil {
-			r.Verdicts.Yield(ctx)
-		}
+		r.tell(ctx, s, run, next)
 		stored, err := r.store(ctx, run, next)
 		switch {
 		case err == nil:
@@ -129,15 +124,24 @@ func (r *Reconciler) pass(ctx context.Context, s *session, run *v1alpha1.Analysi
 			r.sessions.end(s.name)
 			return reconcile.Result{}, nil
 		case !apierrors.IsConflict(err):
-			err = fmt.Errorf("store the status of AnalysisRun %s; measuring goes on, and a verdict is acted on all the same: %w", s.name, err)
-			complain(r.Recorder, run, err)
-			return reconcile.Result{}, err
+			return reconcile.Result{}, complain(r.Recorder, run, err)
 		}
 		if run, err = r.again(ctx, s); run == nil {
 			return reconcile.Result{}, err
 		}
 	}
 	return reconcile.Result{RequeueAfter: time.Second}, nil
+}
+
+// tell puts up the verdict of a run that has failed, and lets the traffic of
+// aborts go first.
+func (r *Reconciler) tell(ctx context.Context, s *session, run *v1alpha1.AnalysisRun, next step) {
+	if v, owner := s.failed(run, next); v != nil {
+		r.post(ctx, s, owner, *v)
+	}
+	if next.state.Phase == judge.Failed && r.Verdicts != nil {
+		r.Verdicts.Yield(ctx)
+	}
 }
 
 // again reads the run that we lost a race for. It returns nil when there is

@@ -120,13 +120,13 @@ func event(recorder events.EventRecorder, run *v1alpha1.AnalysisRun, prefix stri
 	recorder.Eventf(run, nil, kind, reason, reason, "%s", codec.Clip(note))
 }
 
-// complain tells the people who look at run why its status does not change,
-// unless it is for an API server that does not answer at all.
-func complain(recorder events.EventRecorder, run *v1alpha1.AnalysisRun, err error) {
-	answer := apierrors.APIStatus(nil)
-	if recorder == nil || !errors.As(err, &answer) {
-		return
+// complain says why the status of run does not change, to the people who look at
+// it too, unless it is for an API server that does not answer at all.
+func complain(recorder events.EventRecorder, run *v1alpha1.AnalysisRun, err error) error {
+	err = fmt.Errorf("store the status of AnalysisRun %s/%s; measuring goes on, and a verdict is acted on all the same: %w", run.Namespace, run.Name, err)
+	if answer := apierrors.APIStatus(nil); recorder != nil && errors.As(err, &answer) {
+		const reason = v1alpha1.EventReconciliationError
+		recorder.Eventf(run, nil, corev1.EventTypeWarning, reason, reason, "%s", codec.Clip(err.Error()))
 	}
-	const reason = v1alpha1.EventReconciliationError
-	recorder.Eventf(run, nil, corev1.EventTypeWarning, reason, reason, "%s", codec.Clip(err.Error()))
+	return err
 }

@@ -62,17 +62,25 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	}
 	plan := decision.Decide(w.Snapshot)
 	r.log(ctx, w, &plan)
-	if aborting(&plan) {
-		err = r.abort(ctx, w, &plan)
-	} else if err = r.Applier.Commit(ctx, w, &plan); err == nil {
-		err = r.follow(ctx, w, &plan)
-	} else if apierrors.IsConflict(err) {
-		err = nil // the newer version is in the queue already
-	}
-	if err != nil {
+	if err := r.carryOut(ctx, w, &plan); err != nil {
 		return reconcile.Result{}, r.refused(w, &plan, err)
 	}
 	return wake(w.Snapshot.Now, plan.WakeAt), nil
+}
+
+// carryOut stores the plan's status and does what it says.
+func (r *Reconciler) carryOut(ctx context.Context, w *observe.World, plan *decision.Plan) error {
+	if aborting(plan) {
+		return r.abort(ctx, w, plan)
+	}
+	err := r.Applier.Commit(ctx, w, plan)
+	if apierrors.IsConflict(err) {
+		return nil // the newer version is in the queue already
+	}
+	if err != nil {
+		return err //nolint:wrapcheck // it says whose status
+	}
+	return r.follow(ctx, w, plan)
 }
 
 // follow carries out a plan whose status is stored.

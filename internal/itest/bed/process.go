@@ -51,7 +51,7 @@ func (b *Bed) Process(log string, args ...string) *Process {
 	args = append([]string{
 		"controller", "--kubeconfig=" + b.Cluster.Kubeconfig(), "--metricsPort=0", "--healthzPort=0", "--logformat=text",
 	}, args...)
-	p := &Process{cmd: exec.Command(bin, args...), done: make(chan struct{}), Log: log} //nolint:noctx // it lives until it is killed
+	p := &Process{cmd: exec.Command(bin, args...), done: make(chan struct{}), Log: log} //nolint:noctx,gosec // it lives until it is killed; the tests choose it
 	p.cmd.Env = append(os.Environ(), "POD_NAMESPACE="+ControllerNamespace)
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	if err := p.cmd.Start(); err != nil {
