@@ -12,9 +12,13 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"sluice.dev/sluice/api/v1alpha1"
 	"sluice.dev/sluice/internal/builtin"
+	evidencecontroller "sluice.dev/sluice/internal/controller/evidence"
 	outboxcontroller "sluice.dev/sluice/internal/controller/outbox"
+	"sluice.dev/sluice/internal/notify"
 	"sluice.dev/sluice/internal/outbox"
 	"sluice.dev/sluice/internal/verdict"
 )
@@ -54,8 +58,20 @@ func addNotifications(ctx context.Context, mgr ctrl.Manager, c Config, board *ve
 		Secrets: outboxcontroller.SecretReader(secretReader(mgr.GetAPIReader())),
 		Book:    book, Events: recorder, Clock: clock.RealClock{},
 		Options: outboxcontroller.Options{
-			MaxAge: c.Notifications.MaxAge, Random: rand.Float64, Busy: board.Busy, Instance: c.Instance,
+			MaxAge: c.Notifications.MaxAge, Random: rand.Float64, Busy: board.Busy, Instance: c.Instance, Evidence: evidenceOf(mgr.GetClient()),
 		},
 	}
 	return book, r.Setup(mgr, max(c.Notifications.Threads, 1))
+}
+
+// evidenceOf adds the record of an attempt to what is told of it.
+func evidenceOf(cached client.Reader) outboxcontroller.Evidence {
+	return func(ctx context.Context, ro *v1alpha1.Rollout, n v1alpha1.Notice) ([]notify.File, error) {
+		of := func(a *v1alpha1.RolloutAttempt) bool { return a.Hash == n.Revision && a.Attempt == n.Attempt }
+		name, page, err := evidencecontroller.Page(ctx, cached, ro, of, time.Now())
+		if err != nil || page == nil {
+			return nil, err //nolint:wrapcheck // it says of which Rollout
+		}
+		return []notify.File{{Name: name, Type: "text/html", Data: page}}, nil
+	}
 }

@@ -113,7 +113,7 @@ func (r *Reconciler) pass(ctx context.Context, s *session, run *v1alpha1.Analysi
 			return reconcile.Result{}, err
 		}
 		r.launch(ctx, s, next)
-		r.tell(ctx, s, run, next)
+		tell(ctx, r, s, run, next)
 		stored, err := r.store(ctx, run, next)
 		switch {
 		case err == nil:
@@ -135,7 +135,7 @@ func (r *Reconciler) pass(ctx context.Context, s *session, run *v1alpha1.Analysi
 
 // tell puts up the verdict of a run that has failed, and lets the traffic of
 // aborts go first.
-func (r *Reconciler) tell(ctx context.Context, s *session, run *v1alpha1.AnalysisRun, next step) {
+func tell(ctx context.Context, r *Reconciler, s *session, run *v1alpha1.AnalysisRun, next step) {
 	if v, owner := s.failed(run, next); v != nil {
 		r.post(ctx, s, owner, *v)
 	}

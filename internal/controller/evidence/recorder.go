@@ -153,21 +153,30 @@ func (r *Recorder) refused(ctx context.Context, err error) (reconcile.Result, er
 // objects are what the record of ro is made of, with the runs that were seen and
 // are gone.
 func (r *Recorder) objects(ctx context.Context, ro *v1alpha1.Rollout) (record.Objects, error) {
+	o, runs, err := objects(ctx, r.Cached, ro)
+	if err != nil {
+		return o, err
+	}
+	o.Runs = r.memory.see(ro, runs)
+	return o, nil
+}
+
+// objects are ro and its ReplicaSets, and apart from them its runs.
+func objects(ctx context.Context, cached client.Reader, ro *v1alpha1.Rollout) (record.Objects, []v1alpha1.AnalysisRun, error) {
 	owned := []client.ListOption{client.InNamespace(ro.Namespace), client.MatchingFields{observe.IndexOwner: string(ro.UID)}, client.UnsafeDisableDeepCopy}
 	o := record.Objects{Rollout: ro}
 	var runs v1alpha1.AnalysisRunList
-	if err := r.Cached.List(ctx, &runs, owned...); err != nil {
-		return o, fmt.Errorf("list the AnalysisRuns of Rollout %s/%s: %w", ro.Namespace, ro.Name, err)
+	if err := cached.List(ctx, &runs, owned...); err != nil {
+		return o, nil, fmt.Errorf("list the AnalysisRuns of Rollout %s/%s: %w", ro.Namespace, ro.Name, err)
 	}
-	o.Runs = r.memory.see(ro, runs.Items)
 	var sets appsv1.ReplicaSetList
-	if err := r.Cached.List(ctx, &sets, owned...); err != nil {
-		return o, fmt.Errorf("list the ReplicaSets of Rollout %s/%s: %w", ro.Namespace, ro.Name, err)
+	if err := cached.List(ctx, &sets, owned...); err != nil {
+		return o, nil, fmt.Errorf("list the ReplicaSets of Rollout %s/%s: %w", ro.Namespace, ro.Name, err)
 	}
 	for i := range sets.Items {
 		o.ReplicaSets = append(o.ReplicaSets, &sets.Items[i])
 	}
-	return o, nil
+	return o, runs.Items, nil
 }
 
 // record records an attempt that has ended.

@@ -42,7 +42,8 @@ type Options struct {
 	MaxAge time.Duration
 	// Random returns numbers from 0 to 1.
 	Random func() float64
-	// Evidence goes with aborts; nil sends the AnalysisRun that decided.
+	// Evidence goes with aborts, beside the AnalysisRun that decided; nil adds
+	// nothing.
 	Evidence Evidence
 	// Busy reports whether aborts are moving traffic, which goes first. It may
 	// be nil.

@@ -123,9 +123,16 @@ const unfinished = time.Minute
 
 // evidence gathers what goes with a notice.
 func (p *pass) evidence(ctx context.Context, ro *v1alpha1.Rollout, n v1alpha1.Notice) ([]notify.File, error) {
-	if p.Evidence != nil {
-		return p.Evidence(ctx, ro, n)
+	files, err := decided(ctx, p, ro, n)
+	if err != nil || p.Evidence == nil || n.Reason != v1alpha1.EventRolloutAborted {
+		return files, err
 	}
+	more, err := p.Evidence(ctx, ro, n)
+	return append(files, more...), err
+}
+
+// decided is the run that a notice is about, once it has ended.
+func decided(ctx context.Context, p *pass, ro *v1alpha1.Rollout, n v1alpha1.Notice) ([]notify.File, error) {
 	if n.Run == "" {
 		return nil, nil
 	}

@@ -214,7 +214,7 @@ func TestAnAbortIsOneIncidentWhateverIsKilled(t *testing.T) {
 		{"it asks", func() bool { return s.snow.Count("GET", servicenowtest.TablePath) >= 3 }},
 		{"it opens", func() bool { return len(s.snow.Incidents()) == 1 }},
 		{"it attaches", func() bool {
-			return len(s.snow.Incidents()) == 1 && len(s.snow.Attachments(s.snow.Incidents()[0].ID)) == 1
+			return len(s.snow.Incidents()) == 1 && len(s.snow.Attachments(s.snow.Incidents()[0].ID)) >= 1
 		}},
 	} {
 		s.Eventually(moment.what, func() error {
@@ -240,8 +240,11 @@ func TestAnAbortIsOneIncidentWhateverIsKilled(t *testing.T) {
 	}
 	files := s.snow.Attachments(one[0].ID)
 	var run v1alpha1.AnalysisRun
-	if len(files) != 1 || json.Unmarshal(files[0].Data, &run) != nil || run.Status.Phase != v1alpha1.AnalysisPhaseFailed || len(run.Status.MetricResults) != 1 {
-		t.Errorf("the evidence is %d files, the run is %s", len(files), run.Status.Phase)
+	if len(files) != 2 || json.Unmarshal(files[0].Data, &run) != nil || run.Status.Phase != v1alpha1.AnalysisPhaseFailed || len(run.Status.MetricResults) != 1 {
+		t.Fatalf("the evidence is %d files, the run is %s", len(files), run.Status.Phase)
+	}
+	if page := string(files[1].Data); !strings.HasSuffix(files[1].Name, ".html") || !strings.Contains(page, "registry.internal/checkout:2") || !strings.Contains(page, "errors") {
+		t.Errorf("the record %s does not say what was released and what failed", files[1].Name)
 	}
 
 	s.status("checkout", map[string]any{"abort": false})
