@@ -23,6 +23,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -115,8 +116,20 @@ func (b *Bed) install(files fs.FS) {
 				b.Fatal(err)
 			}
 			b.established(def.Name)
+			discovered(b, def)
 		}
 	}
+}
+
+// discovered waits until the API server says that it has the kind, which is a
+// moment after it is established.
+func discovered(b *Bed, def *apiextensionsv1.CustomResourceDefinition) {
+	b.Helper()
+	kind := schema.GroupKind{Group: def.Spec.Group, Kind: def.Spec.Names.Kind}
+	b.Eventually("the API server says that it has "+kind.String(), func() error {
+		_, err := b.Client.RESTMapper().RESTMapping(kind, def.Spec.Versions[0].Name)
+		return err
+	})
 }
 
 func (b *Bed) established(name string) {
