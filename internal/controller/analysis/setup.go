@@ -17,17 +17,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"sluice.dev/sluice/api/v1alpha1"
+	"sluice.dev/sluice/internal/controller/retry"
 )
 
 // urgent is the priority of a run that has failed.
 const urgent = 100
-
-// A pass that failed is tried again, soon at first. No watch tells when what
-// refused a write is gone, so the last wait must not be long.
-const (
-	firstRetry = 5 * time.Millisecond
-	lastRetry  = 20 * time.Second
-)
 
 // Setup adds the controller to mgr, with threads passes at once. No pass waits
 // for a provider, so few are enough. It must not be given a reconciliation
@@ -39,7 +33,7 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, threads int) error {
 		WatchesRawSource(r.answers()).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: threads,
-			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
+			RateLimiter:             retry.Limiter(),
 		}).
 		Build(r)
 	if err != nil {

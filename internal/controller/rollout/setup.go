@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -25,14 +24,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"sluice.dev/sluice/api/v1alpha1"
+	"sluice.dev/sluice/internal/controller/retry"
 	"sluice.dev/sluice/internal/observe"
-)
-
-// A pass that failed is tried again, soon at first. No watch tells when what
-// refused a write is gone, so the last wait is what a rollout stands still for.
-const (
-	firstRetry = 5 * time.Millisecond
-	lastRetry  = 20 * time.Second
 )
 
 // Setup adds the controller to mgr, with threads passes at once, for a
@@ -49,7 +42,7 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, threads int, namespace string) erro
 		WatchesRawSource(r.verdicts()).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: threads,
-			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
+			RateLimiter:             retry.Limiter(),
 		})
 	if namespace == "" {
 		bld = bld.Watches(&v1alpha1.ClusterAnalysisTemplate{}, r.byIndex(observe.IndexTemplate, clusterKey))
