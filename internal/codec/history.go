@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"sluice.dev/sluice/api/v1alpha1"
+	"sluice.dev/sluice/internal/fit"
 	"sluice.dev/sluice/internal/rollout"
 )
 
@@ -270,7 +271,7 @@ func mark(a *v1alpha1.RolloutAttempt, m v1alpha1.AttemptMark) {
 	}
 }
 
-func short(s string) string { return clipTo(s, maxMarkText) }
+func short(s string) string { return fit.Bytes(s, maxMarkText) }
 
 // TemplateManager is who changed the pod template last, according to the
 // managed fields of a Rollout, or nil. An entry without fields stands for one

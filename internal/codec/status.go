@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"sluice.dev/sluice/api/v1alpha1"
+	"sluice.dev/sluice/internal/fit"
 	"sluice.dev/sluice/internal/rollout"
 )
 
@@ -224,15 +225,4 @@ func toTime(t time.Time) *metav1.Time {
 
 // Clip bounds a message, for the status or an event, without cutting a
 // character in two. The API server refuses an event that is longer.
-func Clip(s string) string { return clipTo(s, maxStoredMessage) }
-
-func clipTo(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	cut := limit - len("…")
-	for cut > 0 && s[cut]&0xC0 == 0x80 {
-		cut--
-	}
-	return s[:cut] + "…"
-}
+func Clip(s string) string { return fit.Bytes(s, maxStoredMessage) }

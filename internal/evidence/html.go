@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"sluice.dev/sluice/api/v1alpha1"
+	"sluice.dev/sluice/internal/fit"
 )
 
 //go:embed page.html.tmpl
@@ -213,4 +214,4 @@ func notesText(notes map[string]string) string {
 }
 
 // shorten is a value that is not longer than a cell.
-func shorten(value string) string { return clipTo(value, 60) }
+func shorten(value string) string { return fit.Bytes(value, 60) }

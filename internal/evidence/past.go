@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"sluice.dev/sluice/api/v1alpha1"
+	"sluice.dev/sluice/internal/fit"
 )
 
 // KeyPast is the key of a metric result's metadata under which the readings are
@@ -215,18 +216,7 @@ func parseRange(s string) (from, to time.Time, ok bool) {
 }
 
 // clip bounds a text without cutting a character in two.
-func clip(s string) string { return clipTo(s, maxPastText) }
-
-func clipTo(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	cut := limit - len("…")
-	for cut > 0 && s[cut]&0xC0 == 0x80 {
-		cut--
-	}
-	return s[:cut] + "…"
-}
+func clip(s string) string { return fit.Bytes(s, maxPastText) }
 
 // counts reads how many events each query of a formula has counted.
 func counts(m *v1alpha1.Measurement) map[string]float64 {

@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"sluice.dev/sluice/api/v1alpha1"
+	"sluice.dev/sluice/internal/fit"
 )
 
 // A record is kept in a ConfigMap beside its Rollout, which owns it.
@@ -64,7 +65,7 @@ func ToConfigMap(r *Record, limit int) (*corev1.ConfigMap, error) {
 				AnnotationOutcome: r.Outcome, AnnotationEnded: r.EndedAt.UTC().Format(time.RFC3339Nano),
 			},
 		},
-		Data:       map[string]string{keyVerdict: clipTo(strings.Join(r.Verdict, "\n"), 4096) + "\n"},
+		Data:       map[string]string{keyVerdict: fit.Bytes(strings.Join(r.Verdict, "\n"), 4096) + "\n"},
 		BinaryData: map[string][]byte{keyRecord: data},
 	}, nil
 }

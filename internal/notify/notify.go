@@ -69,6 +69,29 @@ func (m *Message) Incident(attempt string) string { return "sluice:" + m.UID + "
 // Attempt is the attempt that the notice is about, as "hash:attempt".
 func (m *Message) Attempt() string { return outbox.Attempt(m.Notice.Revision, m.Notice.Attempt) }
 
+// Alert identifies the alert that the message raises: one for each aborted
+// attempt, however often that is told, and else one for each message.
+func (m *Message) Alert() string {
+	if m.Notice.Reason == v1alpha1.EventRolloutAborted {
+		return m.Incident(m.Attempt())
+	}
+	return m.Key()
+}
+
+// Ended identifies the aborted attempts that the message makes good, or the one
+// that it is about.
+func (m *Message) Ended() []string {
+	attempts := m.Notice.Recovers
+	if len(attempts) == 0 {
+		attempts = []string{m.Attempt()}
+	}
+	out := make([]string, len(attempts))
+	for i, a := range attempts {
+		out[i] = m.Incident(a)
+	}
+	return out
+}
+
 // An Error says why a message did not arrive, and what to do.
 type Error struct {
 	Fate outbox.Fate

@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"sluice.dev/sluice/api/v1alpha1"
+	"sluice.dev/sluice/internal/fit"
 )
 
 // The bounds of what is stored.
@@ -149,13 +150,4 @@ func Vital(reason string) bool {
 func last[T any](s []T, n int) []T { return s[max(len(s)-n, 0):] }
 
 // clip bounds a text without cutting a character in two.
-func clip(s string) string {
-	if len(s) <= maxText {
-		return s
-	}
-	cut := maxText - len("…")
-	for cut > 0 && s[cut]&0xC0 == 0x80 {
-		cut--
-	}
-	return s[:cut] + "…"
-}
+func clip(s string) string { return fit.Bytes(s, maxText) }

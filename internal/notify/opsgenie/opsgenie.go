@@ -122,31 +122,12 @@ func aliases(m *notify.Message, t *Section) []string {
 	if t.Alias != "" {
 		return []string{t.Alias}
 	}
-	var out []string
-	for _, a := range m.Notice.Recovers {
-		out = append(out, m.Incident(a))
-	}
-	if len(out) == 0 {
-		return []string{m.Incident(m.Attempt())}
-	}
-	return out
+	return m.Ended()
 }
 
 func create(m *notify.Message, t *Section) map[string]any {
-	alias := t.Alias
-	switch {
-	case alias != "":
-	case m.Notice.Reason == "RolloutAborted":
-		alias = m.Incident(m.Attempt())
-	default:
-		alias = m.Key()
-	}
-	text := cmp.Or(m.Text, m.Notice.Message)
-	if r := []rune(text); len(r) > maxMessage {
-		text = string(r[:maxMessage-1]) + "…"
-	}
 	out := map[string]any{
-		"message": text, "alias": alias, "source": "Sluice", "entity": cmp.Or(t.Entity, m.Namespace+"/"+m.Name), "description": t.Description,
+		"message": wire.Fit(cmp.Or(m.Text, m.Notice.Message), maxMessage), "alias": cmp.Or(t.Alias, m.Alert()), "source": "Sluice", "entity": cmp.Or(t.Entity, m.Namespace+"/"+m.Name), "description": t.Description,
 		"priority": t.Priority, "note": t.Note, "user": t.User, "actions": t.Actions, "tags": t.Tags, "details": t.Details, "visibleTo": t.VisibleTo,
 		"responders": []map[string]string{{"type": "team", "name": m.Recipient}},
 	}

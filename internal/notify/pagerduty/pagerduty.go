@@ -133,20 +133,9 @@ func dedups(m *notify.Message, t *Section) []string {
 		return []string{t.DedupKey}
 	}
 	if t.Action == "" || t.Action == "trigger" {
-		if m.Notice.Reason == "RolloutAborted" {
-			return []string{m.Incident(m.Attempt())}
-		}
-		return []string{m.Key()}
+		return []string{m.Alert()}
 	}
-	attempts := m.Notice.Recovers
-	if len(attempts) == 0 {
-		attempts = []string{m.Attempt()}
-	}
-	var out []string
-	for _, a := range attempts {
-		out = append(out, m.Incident(a))
-	}
-	return out
+	return m.Ended()
 }
 
 var severities = []string{"critical", "error", "warning", "info"}
@@ -156,10 +145,7 @@ func details(m *notify.Message, t *Section) (*payload, error) {
 	if !slices.Contains(severities, severity) {
 		return nil, notify.Errorf(outbox.Broken, "pagerdutyv2.severity is %q in the template: use %s", severity, strings.Join(severities, ", "))
 	}
-	summary := cmp.Or(t.Summary, cmp.Or(m.Text, m.Notice.Message))
-	if r := []rune(summary); len(r) > maxSummary {
-		summary = string(r[:maxSummary-1]) + "…"
-	}
+	summary := wire.Fit(cmp.Or(t.Summary, m.Text, m.Notice.Message), maxSummary)
 	return &payload{
 		Summary: summary, Source: cmp.Or(t.Source, m.Namespace+"/"+m.Name), Severity: severity,
 		Timestamp: m.Notice.At.UTC().Format("2006-01-02T15:04:05Z"), Component: t.Component, Group: t.Group, Class: t.Class,

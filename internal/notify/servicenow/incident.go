@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"sluice.dev/sluice/internal/notify"
+	"sluice.dev/sluice/internal/notify/wire"
 	"sluice.dev/sluice/internal/outbox"
 )
 
@@ -97,11 +98,7 @@ func (s *service) fields(m *notify.Message, section *Section, key string) map[st
 }
 
 func cut(s string, most int) string {
-	r := []rune(strings.Join(strings.Fields(s), " "))
-	if len(r) <= most {
-		return string(r)
-	}
-	return string(r[:most-1]) + "…"
+	return wire.Fit(strings.Join(strings.Fields(s), " "), most)
 }
 
 // mark says up to which notice an incident was told. It is written by the

@@ -196,3 +196,13 @@ func Options[T any](options any) (T, error) {
 	}
 	return o, nil
 }
+
+// Fit returns s in at most most characters, which end in "…" if something was
+// cut off.
+func Fit(s string, most int) string {
+	r := []rune(s)
+	if len(r) <= most {
+		return s
+	}
+	return string(r[:most-1]) + "…"
+}
