@@ -133,6 +133,9 @@ func (f *fleet) renew(ctx context.Context, name string) error {
 				RenewTime:            &now,
 			},
 		}, metav1.CreateOptions{})
+		if apierrors.IsAlreadyExists(err) {
+			return nil // it was made a moment ago, by a try whose answer was lost
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("renew the lease of the node %s: %w", name, err)
