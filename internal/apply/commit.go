@@ -64,12 +64,13 @@ func (a *Applier) Commit(ctx context.Context, w *observe.World, plan *rollout.Pl
 		}
 	}
 	codec.Chronicle(next, plan, &w.Snapshot, w.Moved)
-	patch := client.MergeFromWithOptions(w.Rollout, client.MergeFromWithOptimisticLock{})
-	if err := a.Client.Status().Patch(ctx, next, patch); err != nil {
+	began := a.Clock.Now()
+	if err := store(ctx, a.Client, w.Rollout, next); err != nil {
 		return fmt.Errorf("commit the status of Rollout %s/%s: %w", next.Namespace, next.Name, err)
 	}
-	a.Overlay.Changed(next, w.Rollout.ResourceVersion, a.Clock.Now())
-	a.settler.wrote(next.UID, w.Snapshot.Now)
+	now := a.Clock.Now()
+	a.Overlay.Changed(next, w.Rollout.ResourceVersion, now)
+	a.settler.wrote(next.UID, w.Snapshot.Now, now.Sub(began))
 	w.Rollout = next
 	return nil
 }

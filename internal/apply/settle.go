@@ -4,6 +4,7 @@
 package apply
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -18,26 +19,38 @@ import (
 // most are followed by something that must be written at once.
 const settleTime = 3 * time.Second
 
+// A busy API server is asked less: counts wait patience times as long as the
+// last write of a status took, up to longestSettle.
+const (
+	patience      = 30
+	longestSettle = 10 * time.Second
+)
+
 // A settler remembers when each rollout's status was written last. Its zero
 // value is ready to use.
 type settler struct {
 	mu      sync.Mutex
 	written map[types.UID]time.Time
+	took    time.Duration
+	swept   time.Time
 }
 
-// wrote records a write.
-func (s *settler) wrote(uid types.UID, now time.Time) {
+func (s *settler) wait() time.Duration {
+	return min(max(settleTime, patience*s.took), longestSettle)
+}
+
+// wrote records a write, and how long it took.
+func (s *settler) wrote(uid types.UID, now time.Time, took time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.written == nil {
 		s.written = map[types.UID]time.Time{}
 	}
-	for other, at := range s.written {
-		if now.Sub(at) > settleTime {
-			delete(s.written, other)
-		}
+	if now.Sub(s.swept) > longestSettle {
+		maps.DeleteFunc(s.written, func(_ types.UID, at time.Time) bool { return now.Sub(at) > longestSettle })
+		s.swept = now
 	}
-	s.written[uid] = now
+	s.written[uid], s.took = now, took
 }
 
 // due is when the status of uid may be written again for counts alone; the
@@ -46,10 +59,10 @@ func (s *settler) due(uid types.UID, now time.Time) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at, ok := s.written[uid]
-	if !ok || now.Sub(at) >= settleTime {
+	if !ok || now.Sub(at) >= s.wait() {
 		return time.Time{}
 	}
-	return at.Add(settleTime)
+	return at.Add(s.wait())
 }
 
 // countsOnly reports whether the statuses differ in nothing but counts and in

@@ -86,6 +86,22 @@ func RunsOf(ro *v1alpha1.Rollout, runs []*v1alpha1.AnalysisRun, attempt *v1alpha
 	return out
 }
 
+// Gated reports whether something could judge attempt: ro has an analysis, or
+// attempt had one of runs.
+func Gated(ro *v1alpha1.Rollout, runs []*v1alpha1.AnalysisRun, attempt *v1alpha1.RolloutAttempt) bool {
+	if s := &ro.Spec.Strategy; s.BlueGreen != nil {
+		return true
+	} else if c := s.Canary; c != nil {
+		judges := func(step v1alpha1.CanaryStep) bool {
+			return step.Analysis != nil || step.Experiment != nil || step.Plugin != nil
+		}
+		if c.Analysis != nil || slices.ContainsFunc(c.Steps, judges) {
+			return true
+		}
+	}
+	return len(RunsOf(ro, runs, attempt)) > 0
+}
+
 // startedBy reports whether attempt started run. Runs carry the attempt; the
 // hash and the time tell apart what was released twice.
 func startedBy(run *v1alpha1.AnalysisRun, attempt *v1alpha1.RolloutAttempt) bool {

@@ -105,7 +105,7 @@ func (r *Recorder) all(ctx context.Context, o record.Objects) (wait time.Duratio
 	}
 	all := attempts(o.Rollout)
 	for i := range all {
-		if !r.due(o.Rollout, &all[i]) {
+		if !r.due(o.Rollout, &all[i]) || r.silent(o, &all[i]) {
 			continue
 		}
 		if wait := r.early(o, &all[i]); wait > 0 {
@@ -122,6 +122,13 @@ func (r *Recorder) all(ctx context.Context, o record.Objects) (wait time.Duratio
 // number was replaced before it had a ReplicaSet: nothing happened in it.
 func (r *Recorder) due(ro *v1alpha1.Rollout, a *v1alpha1.RolloutAttempt) bool {
 	return a.EndedAt != nil && a.Revision > 0 && r.memory.due(ro.UID, a, r.History)
+}
+
+// silent reports whether an attempt has nothing to say beyond the Rollout's
+// status: it was promoted, and nothing could judge it. One that is exported is
+// recorded all the same.
+func (r *Recorder) silent(o record.Objects, a *v1alpha1.RolloutAttempt) bool {
+	return r.Exporter == nil && a.Outcome == v1alpha1.OutcomePromoted && !record.Gated(o.Rollout, o.Runs, a)
 }
 
 // early is how long to wait before an attempt that has ended is recorded.

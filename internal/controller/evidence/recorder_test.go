@@ -106,6 +106,7 @@ func (b *bed) rollout(n int) *v1alpha1.Rollout {
 	b.Helper()
 	ro := &v1alpha1.Rollout{}
 	ro.Namespace, ro.Name, ro.UID = "payments", "checkout", "uid-1"
+	ro.Spec.Strategy.Canary = &v1alpha1.CanaryStrategy{Analysis: &v1alpha1.RolloutAnalysisBackground{}}
 	ro.Status.Sluice = &v1alpha1.SluiceStatus{}
 	b.create(ro)
 	for i := range n {
@@ -200,6 +201,49 @@ func TestAnAttemptIsWrittenOnce(t *testing.T) {
 	r := b.read("2-1")
 	if b.created != 1 || r.Outcome != v1alpha1.OutcomeAborted || len(r.Runs) != 1 || r.Runs[0].Message != "said by the run" {
 		t.Errorf("written %d times: %+v", b.created, r)
+	}
+}
+
+func TestAPromotionThatNothingJudgedIsLeftToTheStatus(t *testing.T) {
+	t.Parallel()
+	step := func(s v1alpha1.CanaryStep) func(*v1alpha1.Rollout) {
+		return func(ro *v1alpha1.Rollout) { ro.Spec.Strategy.Canary.Steps = []v1alpha1.CanaryStep{s} }
+	}
+	for name, tc := range map[string]struct {
+		with     func(*v1alpha1.Rollout)
+		outcome  string
+		exported bool
+		ran      bool
+		want     int
+	}{
+		"no analysis":                    {func(*v1alpha1.Rollout) {}, v1alpha1.OutcomePromoted, false, false, 0},
+		"no analysis, aborted":           {func(*v1alpha1.Rollout) {}, v1alpha1.OutcomeAborted, false, false, 1},
+		"no analysis, exported":          {func(*v1alpha1.Rollout) {}, v1alpha1.OutcomePromoted, true, false, 1},
+		"an analysis that is taken out":  {func(*v1alpha1.Rollout) {}, v1alpha1.OutcomePromoted, false, true, 1},
+		"an analysis in a step":          {step(v1alpha1.CanaryStep{Analysis: &v1alpha1.RolloutAnalysis{}}), v1alpha1.OutcomePromoted, false, false, 1},
+		"an experiment in a step":        {step(v1alpha1.CanaryStep{Experiment: &v1alpha1.RolloutExperimentStep{}}), v1alpha1.OutcomePromoted, false, false, 1},
+		"an analysis in the background":  {func(ro *v1alpha1.Rollout) { ro.Spec.Strategy.Canary.Analysis = &v1alpha1.RolloutAnalysisBackground{} }, v1alpha1.OutcomePromoted, false, false, 1},
+		"a step that only sets a weight": {step(v1alpha1.CanaryStep{SetWeight: new(int32(20))}), v1alpha1.OutcomePromoted, false, false, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBed(t)
+			ro := b.rollout(0)
+			ro.Spec.Strategy.Canary.Analysis = nil
+			tc.with(ro)
+			if tc.exported {
+				b.recorder.Exporter = b.exporter()
+			}
+			b.end(ro, 2, tc.outcome)
+			if tc.ran {
+				b.run(ro, &ro.Status.Sluice.Attempts[0], v1alpha1.AnalysisPhaseSuccessful)
+			}
+			b.clock.Step(settleTime)
+			b.reconcile()
+			if len(b.kept()) != tc.want {
+				t.Errorf("kept are %v, want %d", b.kept(), tc.want)
+			}
+		})
 	}
 }
 
