@@ -51,7 +51,9 @@ type Applier struct {
 // evicts a pod.
 // A conflict means: observe again.
 func (a *Applier) Commit(ctx context.Context, w *observe.World, plan *rollout.Plan) error {
-	next := w.Rollout.DeepCopy()
+	changed := *w.Rollout // nothing but the status is written below
+	next := &changed
+	next.Status = *w.Rollout.Status.DeepCopy()
 	codec.SetStatus(next, plan.Status, &w.Snapshot)
 	notices(a, w, next, plan)
 	if equality.Semantic.DeepEqual(&next.Status, &w.Rollout.Status) && !fenced(w, plan) {

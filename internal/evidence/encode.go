@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"sync"
 	"time"
 
 	"sluice.dev/sluice/api/v1alpha1"
@@ -125,16 +126,24 @@ func Unpack(data []byte) (Record, error) {
 	return Read(text)
 }
 
+// packers are kept: one takes 650 KB.
+var packers = sync.Pool{New: func() any {
+	z, _ := gzip.NewWriterLevel(io.Discard, gzip.BestCompression) // fails on a wrong level only
+	return z
+}}
+
 func compress(r *Record) ([]byte, error) {
 	text, err := json.Marshal(r)
 	if err != nil {
 		return nil, fmt.Errorf("write the evidence of %s/%s as JSON: %w", r.Namespace, r.Rollout, err)
 	}
 	var b bytes.Buffer
-	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
-	if err != nil {
-		return nil, fmt.Errorf("compress: %w", err)
+	z, ok := packers.Get().(*gzip.Writer)
+	if !ok {
+		return nil, errors.New("compress: no packer")
 	}
+	defer packers.Put(z)
+	z.Reset(&b)
 	if _, err := z.Write(text); err != nil {
 		return nil, fmt.Errorf("compress: %w", err)
 	}

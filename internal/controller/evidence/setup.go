@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"sluice.dev/sluice/api/v1alpha1"
+	"sluice.dev/sluice/internal/controller/owner"
 	record "sluice.dev/sluice/internal/evidence"
 )
 
@@ -33,7 +34,7 @@ func (r *Recorder) Setup(mgr ctrl.Manager) error {
 	_, err := ctrl.NewControllerManagedBy(mgr).
 		Named("evidence").
 		For(&v1alpha1.Rollout{}, builder.WithPredicates(happened)).
-		Owns(&v1alpha1.AnalysisRun{}, builder.WithPredicates(runEnded)).
+		Watches(&v1alpha1.AnalysisRun{}, owner.Handler(), builder.WithPredicates(runEnded)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: threads}).
 		Build(r)
 	if err != nil {

@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"sluice.dev/sluice/api/v1alpha1"
+	"sluice.dev/sluice/internal/controller/owner"
 	"sluice.dev/sluice/internal/controller/retry"
 	"sluice.dev/sluice/internal/observe"
 )
@@ -35,8 +36,8 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, threads int, namespace string) erro
 	bld := ctrl.NewControllerManagedBy(mgr).
 		Named("rollout").
 		For(&v1alpha1.Rollout{}).
-		Owns(&appsv1.ReplicaSet{}).
-		Owns(&v1alpha1.AnalysisRun{}).
+		Watches(&appsv1.ReplicaSet{}, owner.Handler()).
+		Watches(&v1alpha1.AnalysisRun{}, owner.Handler()).
 		Watches(&corev1.Service{}, r.byIndex(observe.IndexService, serviceKey)).
 		Watches(&v1alpha1.AnalysisTemplate{}, r.byIndex(observe.IndexTemplate, client.Object.GetName)).
 		WatchesRawSource(r.verdicts()).
