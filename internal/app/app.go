@@ -7,10 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -32,6 +34,9 @@ import (
 	"sluice.dev/sluice/internal/codec"
 	"sluice.dev/sluice/internal/observe"
 )
+
+// dialTimeout is how long a connection to the API server may take.
+const dialTimeout = 30 * time.Second
 
 // Run runs the controller against the cluster of restConfig until ctx ends.
 func Run(ctx context.Context, restConfig *rest.Config, c Config) error {
@@ -85,6 +90,7 @@ func (c *Config) options(scheme *runtime.Scheme) (ctrl.Options, error) {
 	return ctrl.Options{
 		Scheme:                        scheme,
 		Cache:                         caches,
+		NewCache:                      apart,
 		Metrics:                       metricsserver.Options{BindAddress: port(c.MetricsPort)},
 		HealthProbeBindAddress:        port(c.HealthPort),
 		PprofBindAddress:              c.Pprof,
@@ -112,6 +118,23 @@ func port(n int) string {
 		return "0"
 	}
 	return fmt.Sprintf(":%d", n)
+}
+
+// apart makes a cache whose watches have a connection of their own: on the one
+// of the writes they wait behind answers, and a busy API server ends watches
+// that are slow to take what it sends.
+func apart(c *rest.Config, o cache.Options) (cache.Cache, error) {
+	own := rest.CopyConfig(c)
+	own.Dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: dialTimeout}).DialContext
+	var err error
+	if o.HTTPClient, err = rest.HTTPClientFor(own); err != nil {
+		return nil, fmt.Errorf("connect to the API server: %w", err)
+	}
+	out, err := cache.New(own, o)
+	if err != nil {
+		return nil, fmt.Errorf("set up the cache: %w", err)
+	}
+	return out, nil
 }
 
 // cache holds what is ours: ReplicaSets by our label, Services by what we read
