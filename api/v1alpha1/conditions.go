@@ -111,6 +111,9 @@ const (
 	// EventRolloutRecovered is a Rollout that is Healthy for the first time
 	// after an abort. Argo Rollouts does not have it.
 	EventRolloutRecovered = "RolloutRecovered"
+	// EventChangedByHand is a change of the spec that the GitOps tool which had
+	// written it did not make. Argo Rollouts does not have it.
+	EventChangedByHand = "ChangedByHand"
 	// EventAnalysisRunPrefix is followed by a run's phase, EventMetricPrefix by
 	// a metric's, EventExperimentPrefix by an Experiment's and
 	// EventTemplatePrefix by a version's.

@@ -53,9 +53,33 @@ type SluiceStatus struct {
 	// in them and when. Those that ended are kept until newer ones push them out.
 	// +optional
 	Attempts []RolloutAttempt `json:"attempts,omitempty"`
+	// handChanges are the changes of the spec that were not made by the GitOps
+	// tool which had written it, since that wrote it last; the newest first. At
+	// most 5 are kept.
+	// +optional
+	HandChanges []HandChange `json:"handChanges,omitempty"`
 	// outbox is what is to be told about the Rollout.
 	// +optional
 	Outbox *Outbox `json:"outbox,omitempty"`
+}
+
+// HandChange is a change of the spec by something else than the GitOps tool that
+// had written it, as the managed fields tell.
+type HandChange struct {
+	// manager is the field manager that made it: the program, such as
+	// kubectl-edit, not the person.
+	Manager string `json:"manager"`
+	// at is when, to the second.
+	At metav1.Time `json:"at"`
+	// fields are what it changed and the tool does not own, such as
+	// spec.template.spec.containers. At most 10 are named.
+	// +optional
+	Fields []string `json:"fields,omitempty"`
+	// more says that it changed more fields than those.
+	// +optional
+	More bool `json:"more,omitempty"`
+	// tool is the field manager of the GitOps tool, such as argocd-controller.
+	Tool string `json:"tool"`
 }
 
 // RolloutAttempt is what happened in one attempt at a release, and when. It is

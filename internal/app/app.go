@@ -32,6 +32,7 @@ import (
 
 	"sluice.dev/sluice/api/v1alpha1"
 	"sluice.dev/sluice/internal/codec"
+	"sluice.dev/sluice/internal/gitops"
 	"sluice.dev/sluice/internal/observe"
 )
 
@@ -146,7 +147,7 @@ func (c *Config) cache() (cache.Options, error) {
 	}
 	options := cache.Options{
 		SyncPeriod:       &c.Resync,
-		DefaultTransform: slim,
+		DefaultTransform: c.slim,
 		ByObject: map[client.Object]cache.ByObject{
 			&appsv1.ReplicaSet{}: {Label: labels.NewSelector().Add(*ours)},
 			&corev1.Service{}:    {Transform: slimService},
@@ -162,14 +163,15 @@ func (c *Config) cache() (cache.Options, error) {
 }
 
 // slim drops what no pass reads. Of who changed a Rollout it keeps who changed
-// its template.
-func slim(in any) (any, error) {
+// its template, and what was changed by hand since a GitOps tool wrote it.
+func (c *Config) slim(in any) (any, error) {
 	if obj, ok := in.(metav1.Object); ok {
 		var kept []metav1.ManagedFieldsEntry
 		if _, rollout := in.(*v1alpha1.Rollout); rollout {
 			if m := codec.TemplateManager(obj.GetManagedFields()); m != nil {
 				kept = []metav1.ManagedFieldsEntry{{Manager: m.Manager, Operation: m.Operation, Time: m.Time}}
 			}
+			kept = append(kept, c.gitOps().Compact(obj.GetManagedFields())...)
 		}
 		obj.SetManagedFields(kept)
 		if a := obj.GetAnnotations(); a["kubectl.kubernetes.io/last-applied-configuration"] != "" {
@@ -178,6 +180,8 @@ func slim(in any) (any, error) {
 	}
 	return in, nil
 }
+
+func (c *Config) gitOps() gitops.Tools { return c.GitOpsManagers }
 
 func slimService(in any) (any, error) {
 	svc, ok := in.(*corev1.Service)

@@ -54,7 +54,7 @@ func addRollouts(mgr ctrl.Manager, c Config, board *verdict.Board, book *outboxc
 		Cached: mgr.GetClient(),
 		Observer: &observe.Observer{
 			Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), Routers: routes,
-			Verdicts: board, Overlay: overlay, Refusals: refusals, Semantics: analysis.Semantics(c.Semantics), Namespaced: c.Namespaced,
+			Verdicts: board, Overlay: overlay, Refusals: refusals, Semantics: analysis.Semantics(c.Semantics), Namespaced: c.Namespaced, GitOps: c.gitOps(),
 		},
 		Applier: &apply.Applier{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Routes: routes,

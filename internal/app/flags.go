@@ -47,6 +47,9 @@ type Config struct {
 	Semantics    string
 	ErrorBackoff time.Duration
 
+	// GitOpsManagers are field managers of GitOps tools beside the known ones.
+	GitOpsManagers []string
+
 	Vault         VaultConfig
 	Evidence      EvidenceConfig
 	Notifications NotificationConfig
@@ -78,6 +81,7 @@ func (c *Config) Flags() *pflag.FlagSet {
 	f.StringVar(&c.IstioVersion, "istio-api-version", "", "version of networking.istio.io to use (default what the API server prefers)")
 	f.StringVar(&c.Semantics, "analysis-semantics", string(analysis.Guide), "how measurements are judged: guide, or argo for the rules of Argo Rollouts")
 	f.DurationVar(&c.ErrorBackoff, "analysis-error-backoff", 10*time.Second, "first wait after a measurement that failed; it doubles up to the metric's interval, and never exceeds the interval or this, whichever is longer")
+	f.StringSliceVar(&c.GitOpsManagers, "gitops-managers", nil, "field managers of GitOps tools beside those of Argo CD, Flux and Fleet: what others change in a Rollout that they have written is reported as changed by hand")
 	c.Vault.flags(f)
 	c.Evidence.flags(f)
 	c.Notifications.flags(f)

@@ -28,6 +28,7 @@ var pure = map[string][]string{
 	"internal/podtemplate":      {module + "api/v1alpha1", "k8s.io/api", "k8s.io/apimachinery"},
 	"internal/fit":              nil,
 	"internal/codec":            {module + "api/v1alpha1", module + "internal/fit", module + "internal/rollout", "k8s.io/api", "k8s.io/apimachinery"},
+	"internal/gitops":           {module + "internal/fit", module + "internal/rollout", "k8s.io/apimachinery", "sigs.k8s.io/structured-merge-diff"},
 	"internal/act":              {module + "api/v1alpha1", "k8s.io/api", "k8s.io/apimachinery"},
 	"internal/evidence":         {module + "api/v1alpha1", module + "internal/analysis", module + "internal/fit", module + "internal/view", "k8s.io/api", "k8s.io/apimachinery"},
 	"internal/drill":            {module + "api/v1alpha1", module + "internal/act", module + "internal/analysistemplate", "k8s.io/apimachinery"},

@@ -77,6 +77,9 @@ func fromSluice(st *rollout.Status, in *v1alpha1.SluiceStatus) {
 	for _, k := range in.Skipped {
 		st.Skipped = append(st.Skipped, rollout.Skip{Step: int(k.Step), What: k.What, At: fromTime(k.At)})
 	}
+	for _, h := range in.HandChanges {
+		st.HandChanges = append(st.HandChanges, rollout.HandChange{Manager: h.Manager, Tool: h.Tool, At: h.At.Time, Fields: h.Fields, More: h.More})
+	}
 	if v := in.Verdict; v != nil {
 		st.Verdict = &rollout.Verdict{
 			Run: v.Run, Metric: v.Metric, Message: v.Message, Value: v.Value,
@@ -168,6 +171,9 @@ func toSluice(was *v1alpha1.SluiceStatus, st rollout.Status, now time.Time) *v1a
 	}
 	for _, k := range st.Skipped {
 		out.Skipped = append(out.Skipped, v1alpha1.SkippedStep{Step: int32(k.Step), What: k.What, By: skippedBy(was, k), At: toTime(k.At)})
+	}
+	for _, h := range st.HandChanges {
+		out.HandChanges = append(out.HandChanges, v1alpha1.HandChange{Manager: h.Manager, Tool: h.Tool, At: metav1.NewTime(h.At), Fields: h.Fields, More: h.More})
 	}
 	if v := st.Verdict; v != nil {
 		out.Verdict = toVerdict(v)

@@ -17,6 +17,7 @@ import (
 	"sluice.dev/sluice/api/v1alpha1"
 	"sluice.dev/sluice/internal/analysis"
 	"sluice.dev/sluice/internal/codec"
+	"sluice.dev/sluice/internal/gitops"
 	"sluice.dev/sluice/internal/rollout"
 )
 
@@ -77,6 +78,8 @@ type Observer struct {
 	Refusals *Refusals
 	// Semantics is the set of rules that runs are judged by.
 	Semantics analysis.Semantics
+	// GitOps are the GitOps tools that may own Rollouts.
+	GitOps gitops.Tools
 	// Namespaced is set when nothing outside one namespace may be read.
 	Namespaced bool
 }
@@ -87,6 +90,7 @@ func (o *Observer) Observe(ctx context.Context, ro *v1alpha1.Rollout, now time.T
 	ro = newer(o.Overlay, ro, now)
 	w := &World{Rollout: ro}
 	w.Snapshot.Now, w.Snapshot.Name = now, ro.Name
+	w.Snapshot.HandChanges = o.GitOps.HandChanges(ro.ManagedFields)
 	for _, read := range []func(context.Context, *World) error{
 		o.replicaSets, o.services, o.routes, o.runs, o.templates, o.endpoints, o.pods,
 		func(ctx context.Context, w *World) error { return proof(ctx, o, w) },

@@ -5,6 +5,7 @@ package rollout
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -23,6 +24,7 @@ const (
 	ReasonTimedOut  = "ProgressDeadlineExceeded"
 	ReasonAvailable = "NewReplicaSetAvailable"
 	ReasonProgress  = "ReplicaSetUpdated"
+	ReasonByHand    = "ChangedByHand"
 )
 
 // The short messages that tools match.
@@ -46,6 +48,7 @@ func finish(s *Snapshot, p *Plan) {
 		p.Unlatch = s.Router.Aborted != "" && !st.Abort
 	}
 	stopStrays(s, p)
+	tellHandChanges(s, p)
 	if len(s.Problems) == 0 {
 		prune(s, p)
 		own := st.Step
@@ -54,6 +57,17 @@ func finish(s *Snapshot, p *Plan) {
 	st.Phase, st.Message = phase(s, p)
 	st.Conditions = conditions(s, p)
 	deadlineWake(s, p)
+}
+
+// tellHandChanges tells of each change by hand once, and of several the oldest
+// first.
+func tellHandChanges(s *Snapshot, p *Plan) {
+	for _, h := range slices.Backward(s.HandChanges) {
+		if !slices.ContainsFunc(p.Status.HandChanges, h.same) {
+			p.warn(ReasonByHand, h.Sentence)
+		}
+	}
+	p.Status.HandChanges = s.HandChanges
 }
 
 func count(s *Snapshot, p *Plan) {

@@ -187,7 +187,24 @@ type Status struct {
 	Hold       string
 	Holding    []string
 	Conditions []Condition
+	// HandChanges are those of which people have been told.
+	HandChanges []HandChange
 }
+
+// A HandChange is a change of the spec by something else than the GitOps tool
+// that had written it.
+type HandChange struct {
+	// Manager and Tool are field managers: who changed it, and the tool.
+	Manager, Tool string
+	At            time.Time
+	Fields        []string
+	// More says that there were more fields.
+	More bool
+	// Sentence tells people; it is not remembered.
+	Sentence string
+}
+
+func (h *HandChange) same(o HandChange) bool { return h.Manager == o.Manager && h.At.Equal(o.At) }
 
 // Counts are pods by state: all, those of Current, and those that are ready
 // and available, of any revision.
@@ -271,4 +288,7 @@ type Snapshot struct {
 	// Gate is what a drill has shown about the gates, as it stands now; nil
 	// before the first one.
 	Gate *Condition
+	// HandChanges are the changes of the spec by hand since a GitOps tool wrote
+	// it, the newest first.
+	HandChanges []HandChange
 }

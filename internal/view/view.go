@@ -43,6 +43,9 @@ type Rollout struct {
 	Hold string `json:"hold,omitempty"`
 	// Gate says whether a drill has proven the gates; empty when there are none.
 	Gate string `json:"gate,omitempty"`
+	// HandChanges say what was changed by hand since a GitOps tool wrote the
+	// spec, the newest first.
+	HandChanges []string `json:"handChanges,omitempty"`
 	// Observed says whether a controller has seen the spec as it is now.
 	Observed bool `json:"observed"`
 	Aborted  bool `json:"aborted,omitempty"`
@@ -126,6 +129,7 @@ func Of(o Objects, now time.Time) Rollout {
 	if s := ro.Status.Sluice; s != nil {
 		v.Hold = s.Hold
 		v.Skipped = skipped(s.Skipped)
+		v.HandChanges = handChanges(s.HandChanges, now)
 	}
 	v.Gate = gate(ro, now)
 	v.Steps, v.Step = progress(ro)

@@ -47,6 +47,9 @@ func (o Options) header(v view.Rollout) string {
 	if !o.Small {
 		o.field(&b, "Gate:", v.Gate)
 	}
+	for i, text := range v.HandChanges {
+		o.field(&b, pick(i == 0, "By hand:", ""), text)
+	}
 	for i, p := range v.Pauses {
 		o.field(&b, pick(i == 0, "Pause:", ""), pauseText(p))
 	}
