@@ -37,6 +37,10 @@ type CanaryStrategy struct {
 	// aborts when it fails.
 	// +optional
 	Analysis *RolloutAnalysisBackground `json:"analysis,omitempty"`
+	// onAbort is what is done, beside taking the traffic away, when a revision is
+	// aborted. Default: nothing.
+	// +optional
+	OnAbort *OnAbort `json:"onAbort,omitempty"`
 	// antiAffinity keeps pods of the new version away from those of the old one.
 	// +optional
 	AntiAffinity *AntiAffinity `json:"antiAffinity,omitempty"`

@@ -17,6 +17,8 @@ const (
 	// Refused is a message that the service understood and does not want. It
 	// is tried a few times, because services err too.
 	Refused Fate = "Refused"
+	// Never is a message that no attempt can deliver. It is given up at once.
+	Never Fate = "Never"
 	// Broken is a configuration that a person has to mend.
 	Broken Fate = "Broken"
 )
@@ -43,6 +45,8 @@ type Try struct {
 	Failures, Refusals int
 	// At is when to try again.
 	At time.Time
+	// Hopeless says that there is no use in it.
+	Hopeless bool
 }
 
 // Of reports whether t is about d.
@@ -56,6 +60,7 @@ func (t Try) Failed(d Delivery, fate Fate, after time.Duration, now time.Time, r
 		t = Try{Number: d.Notice.Number, Part: d.Part}
 	}
 	t.Failures++
+	t.Hopeless = fate == Never
 	if fate == Refused {
 		t.Refusals++
 	}
@@ -65,7 +70,7 @@ func (t Try) Failed(d Delivery, fate Fate, after time.Duration, now time.Time, r
 		wait, most = soonWait<<min(t.Failures-1, 16), maxSoon
 	case Broken:
 		most = maxBroken
-	case Later, Refused:
+	case Later, Refused, Never:
 	}
 	wait = min(wait, most)
 	wait = wait/2 + time.Duration(random()*float64(wait/2))
@@ -76,6 +81,8 @@ func (t Try) Failed(d Delivery, fate Fate, after time.Duration, now time.Time, r
 // GiveUp reports whether there is no use in another attempt, and why.
 func (t Try) GiveUp(d Delivery, maxAge time.Duration, now time.Time) (why string, over bool) {
 	switch {
+	case t.Hopeless:
+		return "it cannot be done", true
 	case t.Refusals >= maxRefusals:
 		return "refused every time", true
 	case maxAge > 0 && now.Sub(d.Notice.At.Time) >= maxAge:
