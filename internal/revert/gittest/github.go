@@ -1,0 +1,124 @@
+// Copyright The Sluice Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gittest
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+const apiPath = "/api/v3"
+
+// A Pull is a pull request.
+type Pull struct {
+	Number                  int
+	Title, Head, Base, Body string
+	State                   string
+}
+
+// Pulls are the pull requests that were opened.
+func (s *Server) Pulls() []Pull {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.pulls)
+}
+
+// ClosePull closes a pull request as somebody would who does not want it.
+func (s *Server) ClosePull(number int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pulls[number-1].State = "closed"
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+func problem(w http.ResponseWriter, status int, message string) {
+	answer(w, status, map[string]any{"message": message, "documentation_url": "https://docs.github.com/rest"})
+}
+
+func (s *Server) api(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.Header.Get("Authorization") != "Bearer "+Password:
+		problem(w, http.StatusUnauthorized, "Bad credentials")
+	case r.URL.Path != apiPath+"/repos/acme/config/pulls":
+		problem(w, http.StatusNotFound, "Not Found")
+	case r.Header.Get("Accept") != "application/vnd.github+json" || r.Header.Get("User-Agent") == "":
+		problem(w, http.StatusForbidden, "Request forbidden by administrative rules")
+	case r.Method == http.MethodGet:
+		s.note(r)
+		s.list(w, r)
+	case r.Method == http.MethodPost:
+		s.note(r)
+		s.create(w, r)
+	default:
+		problem(w, http.StatusMethodNotAllowed, "no such method")
+	}
+}
+
+func (s *Server) list(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	state := query.Get("state")
+	if state == "" {
+		state = "open"
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := []any{}
+	for _, p := range s.pulls {
+		if (state == "all" || state == p.State) && (query.Get("head") == "" || query.Get("head") == "acme:"+p.Head) {
+			out = append(out, s.wire(p))
+		}
+	}
+	answer(w, http.StatusOK, out)
+}
+
+func (s *Server) wire(p Pull) map[string]any {
+	return map[string]any{
+		"number": p.Number, "state": p.State, "title": p.Title, "body": p.Body, "html_url": fmt.Sprintf("%s/acme/config/pull/%d", s.web.URL, p.Number),
+		"head": map[string]any{"ref": p.Head, "label": "acme:" + p.Head}, "base": map[string]any{"ref": p.Base, "label": "acme:" + p.Base},
+	}
+}
+
+func (s *Server) create(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Title string `json:"title"`
+		Head  string `json:"head"`
+		Base  string `json:"base"`
+		Body  string `json:"body"`
+	}
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&in); err != nil {
+		problem(w, http.StatusBadRequest, "Problems parsing JSON")
+		return
+	}
+	head := strings.TrimPrefix(in.Head, "acme:")
+	branches, err := s.Branches()
+	invalid := func(field, why string) {
+		answer(w, http.StatusUnprocessableEntity, map[string]any{"message": "Validation Failed", "errors": []any{map[string]string{"resource": "PullRequest", "field": field, "code": "invalid", "message": why}}})
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case err != nil || in.Title == "" || len(in.Title) > 256:
+		invalid("title", "title is missing or too long")
+	case !slices.Contains(branches, head):
+		invalid("head", "head does not exist")
+	case !slices.Contains(branches, in.Base):
+		invalid("base", "base does not exist")
+	case slices.ContainsFunc(s.pulls, func(p Pull) bool { return p.Head == head && p.State == "open" }):
+		invalid("head", "A pull request already exists for acme:"+head+".")
+	default:
+		p := Pull{Number: len(s.pulls) + 1, Title: in.Title, Head: head, Base: in.Base, Body: in.Body, State: "open"}
+		s.pulls = append(s.pulls, p)
+		answer(w, http.StatusCreated, s.wire(p))
+	}
+}
