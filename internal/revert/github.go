@@ -16,11 +16,15 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
 
+	"sluice.dev/sluice/internal/fit"
 	"sluice.dev/sluice/internal/httpclient"
 	"sluice.dev/sluice/internal/notify"
 	"sluice.dev/sluice/internal/notify/wire"
 	"sluice.dev/sluice/internal/outbox"
 )
+
+// maxTitle is how long a title may be.
+const maxTitle = 250
 
 // maxAnswer bounds an answer of the API.
 const maxAnswer = 4 << 20
@@ -42,7 +46,7 @@ func (s *Service) propose(ctx context.Context, t *target, repo *repository, comm
 		return Result{}, err
 	}
 	subject, body, _ := strings.Cut(message(t.Request, bad), "\n")
-	link, err := t.pulls.open(ctx, branch, subject, strings.TrimSpace(body))
+	link, err := t.pulls.open(ctx, branch, fit.Bytes(subject, maxTitle), strings.TrimSpace(body))
 	if err != nil {
 		return Result{}, err
 	}

@@ -34,6 +34,13 @@ func (s *Server) ClosePull(number int) {
 	s.pulls[number-1].State = "closed"
 }
 
+// Forget makes it so that no pull request was opened yet.
+func (s *Server) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pulls = nil
+}
+
 func answer(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)

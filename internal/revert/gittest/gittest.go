@@ -189,6 +189,20 @@ func (s *Server) Work(commands ...[]string) error {
 // Head is the commit of main on the server.
 func (s *Server) Head() (string, error) { return s.bare("rev-parse", "main") }
 
+// Rev is the commit that a revision, such as main~1, names on the server.
+func (s *Server) Rev(rev string) (string, error) { return s.bare("rev-parse", "--verify", rev) }
+
+// Same reports whether two commits hold the same files.
+func (s *Server) Same(a, b string) (bool, error) {
+	out, err := s.bare("diff", "--stat", a, b)
+	return out == "", err
+}
+
+// Write writes a file in the working copy.
+func (s *Server) Write(name, text string) error {
+	return os.WriteFile(filepath.Join(s.work, filepath.FromSlash(name)), []byte(text), 0o600)
+}
+
 // Log are the subjects of a branch on the server, the newest first.
 func (s *Server) Log(branch string) ([]string, error) {
 	out, err := s.bare("log", "--format=%s", branch)
@@ -213,6 +227,15 @@ func (s *Server) Show(branch, name string) string {
 func (s *Server) Branches() ([]string, error) {
 	out, err := s.bare("for-each-ref", "--format=%(refname:short)", "refs/heads")
 	return strings.Fields(out), err
+}
+
+// Hook installs a hook on the server.
+func (s *Server) Hook(name, script string) error {
+	path := filepath.Join(s.dir, filepath.FromSlash(repoPath), "hooks", name)
+	if err := os.WriteFile(path, []byte(script), 0o700); err != nil { //nolint:gosec // a hook is a program
+		return fmt.Errorf("install a hook: %w", err)
+	}
+	return nil
 }
 
 // Check reports what is broken in the server's repository.
