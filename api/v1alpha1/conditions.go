@@ -114,6 +114,14 @@ const (
 	// EventChangedByHand is a change of the spec that the GitOps tool which had
 	// written it did not make. Argo Rollouts does not have it.
 	EventChangedByHand = "ChangedByHand"
+	// EventRevertMade is a commit or a pull request that reverts what was
+	// aborted, EventRevertNotNeeded that Git does not ask for it any more, and
+	// EventRevertFailed and EventRevertLost that there is none yet, or never will
+	// be. Argo Rollouts does not have them.
+	EventRevertMade      = "RevertMade"
+	EventRevertNotNeeded = "RevertNotNeeded"
+	EventRevertFailed    = "RevertFailed"
+	EventRevertLost      = "RevertLost"
 	// EventAnalysisRunPrefix is followed by a run's phase, EventMetricPrefix by
 	// a metric's, EventExperimentPrefix by an Experiment's and
 	// EventTemplatePrefix by a version's.

@@ -53,6 +53,9 @@ const (
 	RevertPullRequest = "pullRequest"
 )
 
+// NoticeToRevert is the lane of the outbox in which reverts are made.
+const NoticeToRevert = "onAbort.revert"
+
 // GitAuthor is who a commit is by.
 type GitAuthor struct {
 	// name such as "Sluice".

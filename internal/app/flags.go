@@ -123,7 +123,7 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("--leader-election-retry-period (%s) must be shorter than --leader-election-renew-deadline (%s), and that shorter than --leader-election-lease-duration (%s)",
 			c.RetryPeriod, c.RenewDeadline, c.LeaseDuration)
 	}
-	if err := errors.Join(c.Vault.validate(), c.Evidence.validate()); err != nil {
+	if err := errors.Join(c.Vault.validate(), c.Evidence.validate(), c.Notifications.validate()); err != nil {
 		return err
 	}
 	// The others are Argo Rollouts' and are accepted for its command lines.

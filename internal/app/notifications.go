@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -18,8 +19,10 @@ import (
 	"sluice.dev/sluice/internal/builtin"
 	evidencecontroller "sluice.dev/sluice/internal/controller/evidence"
 	outboxcontroller "sluice.dev/sluice/internal/controller/outbox"
+	"sluice.dev/sluice/internal/httpclient"
 	"sluice.dev/sluice/internal/notify"
 	"sluice.dev/sluice/internal/outbox"
+	"sluice.dev/sluice/internal/revert"
 	"sluice.dev/sluice/internal/verdict"
 )
 
@@ -28,12 +31,24 @@ type NotificationConfig struct {
 	SelfService bool
 	MaxAge      time.Duration
 	Threads     int
+	// RevertHosts are where reverts may be made.
+	RevertHosts []string
 }
 
 func (c *NotificationConfig) flags(f *pflag.FlagSet) {
 	f.BoolVar(&c.SelfService, "self-service-notification-enabled", false, "let a Rollout's own namespace hold a notification ConfigMap and Secret, beside those of the controller's")
 	f.DurationVar(&c.MaxAge, "notification-max-age", outbox.DefaultMaxAge, "how long it is tried to tell somebody something; then the Rollout's condition Notified says who was not told")
+	f.StringSliceVar(&c.RevertHosts, "revert-hosts", nil, "hosts, each with its port if that is not 443, to which onAbort.revert of a Rollout may send the credentials in its Secret, such as github.com,api.github.com (default: none, and nothing is reverted)")
 	f.IntVar(&c.Threads, "notification-threads", 16, "rollouts about which messages are sent at once")
+}
+
+func (c *NotificationConfig) validate() error {
+	for _, h := range c.RevertHosts {
+		if u, err := url.Parse("https://" + h); err != nil || h == "" || u.Host != h {
+			return fmt.Errorf("--revert-hosts: %q is not a host, such as github.com or git.example.com:8443", h)
+		}
+	}
+	return nil
 }
 
 // addNotifications adds the controller that tells people, and returns the book
@@ -59,6 +74,7 @@ func addNotifications(ctx context.Context, mgr ctrl.Manager, c Config, board *ve
 		Book:    book, Events: recorder, Clock: clock.RealClock{},
 		Options: outboxcontroller.Options{
 			MaxAge: c.Notifications.MaxAge, Random: rand.Float64, Busy: board.Busy, Instance: c.Instance, Evidence: evidenceOf(mgr.GetClient()),
+			Revert: revert.New(c.Notifications.RevertHosts, httpclient.New(), time.Now).Revert,
 		},
 	}
 	return book, r.Setup(mgr, max(c.Notifications.Threads, 1))

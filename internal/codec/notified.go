@@ -25,6 +25,10 @@ func unnotified(was *v1alpha1.RolloutStatus, current string, now time.Time) *v1a
 		if d.Revision != current {
 			continue
 		}
+		if d.To == v1alpha1.NoticeToRevert {
+			lost = append(lost, fmt.Sprintf("the abort was not reverted in Git (notice %d): %s", d.Number, d.Why))
+			continue
+		}
 		to := d.To
 		if to == "" {
 			to = "anybody"

@@ -140,6 +140,9 @@ const patient = time.Minute
 // While the ConfigMaps are being read everything is wanted; when they cannot be,
 // what an annotation of the Rollout's asks for.
 func (b *Book) Wanted(ro *v1alpha1.Rollout, reason string) bool {
+	if reverts(ro, reason) {
+		return true
+	}
 	configs, ok := b.For(ro.Namespace)
 	if ok {
 		return notify.Wanted(configs, ro.Labels, ro.Annotations, reason)

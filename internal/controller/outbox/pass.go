@@ -133,14 +133,14 @@ func (p *pass) note(ctx context.Context, o outcome) {
 		p.memory.unsaved = append(p.memory.unsaved, func(b *v1alpha1.Outbox) { core.Dead(b, d, why+": "+e.Message, now) })
 		lost(o.routed.Service)
 		log.Info("given up: "+why, "error", e.Message)
-		p.warn("NotificationLost", fmt.Sprintf("%s was not told of %s: %s: %s", d.To, d.Notice.Reason, why, e.Message))
+		p.warn(lostText(d, why, e.Message))
 		return
 	}
 	log.V(1).Info("not told yet", "error", e.Message, "again", try.At, "failures", try.Failures)
 	if e.Fate != core.Soon {
 		p.once(laneKey(d)+string(e.Fate), func() {
 			log.Info("not told yet", "error", e.Message)
-			p.warn("NotificationFailed", fmt.Sprintf("%s could not be told of %s, and will be tried again: %s", d.To, d.Notice.Reason, e.Message))
+			p.warn(failedText(d, e.Message))
 		})
 	}
 }
@@ -159,10 +159,13 @@ func (p *pass) warn(reason, text string) {
 	}
 }
 
-// send sends one message.
+// send sends one message, or makes a revert.
 func (p *pass) send(ctx context.Context, ro *v1alpha1.Rollout, d notify.Routed, since time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	if d.To == v1alpha1.NoticeToRevert {
+		return revertAbort(ctx, p, ro, d.Notice)
+	}
 	secrets, err := p.secrets(ctx, d.Config.Namespace)
 	if err != nil {
 		return err
@@ -208,6 +211,10 @@ func (p *pass) deliveries(ctx context.Context, ro *v1alpha1.Rollout) []notify.Ro
 		s := notify.Subject{Labels: ro.Labels, Annotations: ro.Annotations, Vars: p.vars(ctx, ro, n)}
 		routed, problems := notify.Route(p.configs, core.Delivery{Notice: n}, s)
 		all = append(all, routed...)
+		if reverts(ro, n.Reason) {
+			d := core.Delivery{Notice: n, To: v1alpha1.NoticeToRevert}
+			all = append(all, notify.Routed{Delivery: d, Service: "git"})
+		}
 		for _, text := range problems {
 			p.once(text, func() { p.warn("NotificationConfigInvalid", text) })
 		}

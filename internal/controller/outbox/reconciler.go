@@ -45,6 +45,8 @@ type Options struct {
 	// Evidence goes with aborts, beside the AnalysisRun that decided; nil adds
 	// nothing.
 	Evidence Evidence
+	// Revert makes the reverts that Rollouts ask for.
+	Revert Revert
 	// Busy reports whether aborts are moving traffic, which goes first. It may
 	// be nil.
 	Busy func() bool
