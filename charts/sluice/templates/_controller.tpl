@@ -36,6 +36,14 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- with $c.gitops }}
+{{- with .managers }}
+- {{ printf "--gitops-managers=%s" (join "," .) | quote }}
+{{- end }}
+{{- with .revertHosts }}
+- {{ printf "--revert-hosts=%s" (join "," .) | quote }}
+{{- end }}
+{{- end }}
 {{- with $c.evidence }}
 - --evidence-history={{ int .history }}
 {{- with .folder }}
