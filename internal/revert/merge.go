@@ -48,7 +48,7 @@ func edits(base, a string) []edit {
 // merge makes both of two changes to base: it returns false when they touch
 // the same lines, or lines next to each other, as git does.
 func merge(base, ours, theirs string) (string, bool) {
-	if slices.ContainsFunc([]string{base, ours, theirs}, binary) {
+	if slices.ContainsFunc([]string{base, ours, theirs}, notText) {
 		return "", false
 	}
 	mine, others := edits(base, ours), edits(base, theirs)
@@ -73,4 +73,4 @@ func merge(base, ours, theirs string) (string, bool) {
 	return out.String(), true
 }
 
-func binary(s string) bool { return bytes.IndexByte([]byte(s), 0) >= 0 }
+func notText(s string) bool { return bytes.IndexByte([]byte(s), 0) >= 0 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 )
 
 const apiPath = "/api/v3"
@@ -20,25 +21,35 @@ type Pull struct {
 	State                   string
 }
 
+// A hub is GitHub's API for the pull requests of acme/config.
+type hub struct {
+	repo *Repo
+	url  string
+	note func(*http.Request)
+
+	mu    sync.Mutex
+	pulls []Pull
+}
+
 // Pulls are the pull requests that were opened.
-func (s *Server) Pulls() []Pull {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.pulls)
+func (h *hub) Pulls() []Pull {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.pulls)
 }
 
 // ClosePull closes a pull request as somebody would who does not want it.
-func (s *Server) ClosePull(number int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pulls[number-1].State = "closed"
+func (h *hub) ClosePull(number int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.pulls[number-1].State = "closed"
 }
 
 // Forget makes it so that no pull request was opened yet.
-func (s *Server) Forget() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pulls = nil
+func (h *hub) Forget() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.pulls = nil
 }
 
 func answer(w http.ResponseWriter, status int, v any) {
@@ -51,7 +62,7 @@ func problem(w http.ResponseWriter, status int, message string) {
 	answer(w, status, map[string]any{"message": message, "documentation_url": "https://docs.github.com/rest"})
 }
 
-func (s *Server) api(w http.ResponseWriter, r *http.Request) {
+func (h *hub) api(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Header.Get("Authorization") != "Bearer "+Password:
 		problem(w, http.StatusUnauthorized, "Bad credentials")
@@ -60,41 +71,41 @@ func (s *Server) api(w http.ResponseWriter, r *http.Request) {
 	case r.Header.Get("Accept") != "application/vnd.github+json" || r.Header.Get("User-Agent") == "":
 		problem(w, http.StatusForbidden, "Request forbidden by administrative rules")
 	case r.Method == http.MethodGet:
-		s.note(r)
-		s.list(w, r)
+		h.note(r)
+		h.list(w, r)
 	case r.Method == http.MethodPost:
-		s.note(r)
-		s.create(w, r)
+		h.note(r)
+		h.create(w, r)
 	default:
 		problem(w, http.StatusMethodNotAllowed, "no such method")
 	}
 }
 
-func (s *Server) list(w http.ResponseWriter, r *http.Request) {
+func (h *hub) list(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	state := query.Get("state")
 	if state == "" {
 		state = "open"
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	out := []any{}
-	for _, p := range s.pulls {
+	for _, p := range h.pulls {
 		if (state == "all" || state == p.State) && (query.Get("head") == "" || query.Get("head") == "acme:"+p.Head) {
-			out = append(out, s.wire(p))
+			out = append(out, h.wire(p))
 		}
 	}
 	answer(w, http.StatusOK, out)
 }
 
-func (s *Server) wire(p Pull) map[string]any {
+func (h *hub) wire(p Pull) map[string]any {
 	return map[string]any{
-		"number": p.Number, "state": p.State, "title": p.Title, "body": p.Body, "html_url": fmt.Sprintf("%s/acme/config/pull/%d", s.web.URL, p.Number),
+		"number": p.Number, "state": p.State, "title": p.Title, "body": p.Body, "html_url": fmt.Sprintf("%s/acme/config/pull/%d", h.url, p.Number),
 		"head": map[string]any{"ref": p.Head, "label": "acme:" + p.Head}, "base": map[string]any{"ref": p.Base, "label": "acme:" + p.Base},
 	}
 }
 
-func (s *Server) create(w http.ResponseWriter, r *http.Request) {
+func (h *hub) create(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		Title string `json:"title"`
 		Head  string `json:"head"`
@@ -108,12 +119,12 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	head := strings.TrimPrefix(in.Head, "acme:")
-	branches, err := s.Branches()
+	branches, err := h.repo.Branches()
 	invalid := func(field, why string) {
 		answer(w, http.StatusUnprocessableEntity, map[string]any{"message": "Validation Failed", "errors": []any{map[string]string{"resource": "PullRequest", "field": field, "code": "invalid", "message": why}}})
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	switch {
 	case err != nil || in.Title == "" || len(in.Title) > 256:
 		invalid("title", "title is missing or too long")
@@ -121,11 +132,11 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request) {
 		invalid("head", "head does not exist")
 	case !slices.Contains(branches, in.Base):
 		invalid("base", "base does not exist")
-	case slices.ContainsFunc(s.pulls, func(p Pull) bool { return p.Head == head && p.State == "open" }):
+	case slices.ContainsFunc(h.pulls, func(p Pull) bool { return p.Head == head && p.State == "open" }):
 		invalid("head", "A pull request already exists for acme:"+head+".")
 	default:
-		p := Pull{Number: len(s.pulls) + 1, Title: in.Title, Head: head, Base: in.Base, Body: in.Body, State: "open"}
-		s.pulls = append(s.pulls, p)
-		answer(w, http.StatusCreated, s.wire(p))
+		p := Pull{Number: len(h.pulls) + 1, Title: in.Title, Head: head, Base: in.Base, Body: in.Body, State: "open"}
+		h.pulls = append(h.pulls, p)
+		answer(w, http.StatusCreated, h.wire(p))
 	}
 }
