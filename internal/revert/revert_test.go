@@ -129,7 +129,7 @@ func (s *stand) fails(r *revert.Request) *notify.Error {
 
 func (s *stand) log() []string {
 	s.Helper()
-	out, err := s.Log("main")
+	out, err := s.Subjects("main")
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -142,7 +142,7 @@ func (s *stand) events(reason string) []string {
 
 func (s *stand) wantLog(want ...string) {
 	s.Helper()
-	if got, err := s.git.Log("main"); err != nil || !slices.Equal(got, want) {
+	if got, err := s.git.Subjects("main"); err != nil || !slices.Equal(got, want) {
 		s.Errorf("main holds %q: %v", got, err)
 	}
 }

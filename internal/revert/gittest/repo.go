@@ -80,8 +80,8 @@ func (r *Repo) Write(name, text string) error {
 	return os.WriteFile(filepath.Join(r.work, filepath.FromSlash(name)), []byte(text), 0o600)
 }
 
-// Log are the subjects of a branch on the server, the newest first.
-func (r *Repo) Log(branch string) ([]string, error) {
+// Subjects are those of the commits of a branch on the server, the newest first.
+func (r *Repo) Subjects(branch string) ([]string, error) {
 	out, err := r.bare("log", "--format=%s", branch)
 	return strings.Split(out, "\n"), err
 }
