@@ -76,7 +76,7 @@ demo: build ## Run the guide's four releases on a real API server (ARGS="--keep"
 	exec ./bin/sluice-demo --controlplane "$$dir" --sluice ./bin/sluice $(ARGS)
 
 .PHONY: test
-test: test-unit test-integration test-chart test-demo ## Run every test but the long runs
+test: test-unit test-integration test-chart test-gitops test-demo ## Run every test but the long runs
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no network and no cluster
@@ -84,6 +84,7 @@ test-unit: ## Run the tests that need no network and no cluster
 	@$(GO) test ./...
 	@cd playground && $(GO) test ./...
 	@cd charts && $(GO) test ./...
+	@cd gitops && $(GO) test ./...
 
 .PHONY: test-integration
 test-integration: build ## Run the tests that need a control plane
@@ -96,6 +97,12 @@ test-chart: build ## Install, upgrade, roll back and uninstall the chart with He
 	@dir="$$($(GO) run ./hack/controlplane)"; \
 	echo "the chart on $$dir" >&2; \
 	cd charts && KUBEBUILDER_ASSETS="$$dir" SLUICE_BIN="$$PWD/../bin/sluice" $(GO) test -tags integration -timeout 15m -count 1 ./itest
+
+.PHONY: test-gitops
+test-gitops: build ## Judge releases by Argo CD's own health scripts, and take its actions
+	@dir="$$($(GO) run ./hack/controlplane)"; \
+	echo "Argo CD's scripts on $$dir" >&2; \
+	cd gitops && KUBEBUILDER_ASSETS="$$dir" SLUICE_BIN="$$PWD/../bin/sluice" $(GO) test -tags integration -timeout 15m -count 1 ./itest
 
 .PHONY: test-vault
 test-vault: ## Run the tests of the Vault client against a real one (VAULT_ADDR, VAULT_TOKEN, VAULT_CACERT)
@@ -110,12 +117,20 @@ test-demo: build ## Run the demo as an end-to-end test
 
 .PHONY: test-full
 test-full: test ## Run the long runs too: random kills, deep fuzzing and the heavy peers
-	@echo "the module of the peer is tidy" >&2
+	@echo "the modules of the peers are tidy" >&2
 	@cd playground/peer && $(GO) mod tidy -diff
+	@cd playground/argocd && $(GO) mod tidy -diff
 	@dir="$$($(GO) run ./hack/controlplane)"; peer="$$($(GO) run ./hack/peer)"; \
 	echo "long runs on $$dir, beside $$peer" >&2; \
 	KUBEBUILDER_ASSETS="$$dir" PEER_BIN="$$peer" SLUICE_BIN="$$PWD/bin/sluice" $(GO) test -tags 'integration long' -timeout 60m -p 1 -count 1 ./internal/itest/...
+	@$(MAKE) test-argocd
 	@$(MAKE) test-rights
+
+.PHONY: test-argocd
+test-argocd: build ## Release from a Git repository by way of Argo CD's own programs, which are built from its module
+	@dir="$$($(GO) run ./hack/controlplane)"; argocd="$$($(GO) run ./hack/argocd)"; \
+	echo "Argo CD in $$argocd on $$dir" >&2; \
+	cd gitops && KUBEBUILDER_ASSETS="$$dir" ARGOCD_BIN="$$argocd" SLUICE_BIN="$$PWD/../bin/sluice" $(GO) test -tags 'integration long' -timeout 30m -count 1 -run TestReleasesFromGit ./itest
 
 .PHONY: test-rights
 test-rights: build ## Compare the rights that the chart grants with those that releases use (ARGS=-update writes docs/security.md)
@@ -139,6 +154,7 @@ lint: ## Run the linters
 	@$(GO) tool -modfile=hack/tools/go.mod golangci-lint run ./...
 	@cd playground && $(GO) tool -modfile=../hack/tools/go.mod golangci-lint run --config ../.golangci.yml ./...
 	@cd charts && $(GO) tool -modfile=../hack/tools/go.mod golangci-lint run --config ../.golangci.yml ./...
+	@cd gitops && $(GO) tool -modfile=../hack/tools/go.mod golangci-lint run --config ../.golangci.yml ./...
 
 .PHONY: verify
 verify: ## Check that generated files and module files are up to date
