@@ -71,18 +71,6 @@ func (a *Applier) service(ctx context.Context, w *observe.World, svc *corev1.Ser
 	return a.merge(ctx, svc, body)
 }
 
-// ReleaseService takes the hash out of svc's selector and our annotation off
-// it, so that it selects the pods it did before a Rollout managed it.
-func (a *Applier) ReleaseService(ctx context.Context, svc *corev1.Service) error {
-	return a.merge(ctx, svc, map[string]any{
-		"metadata": map[string]any{
-			"resourceVersion": svc.ResourceVersion,
-			"annotations":     map[string]any{v1alpha1.AnnotationManagedByRollouts: nil},
-		},
-		"spec": map[string]any{"selector": map[string]any{v1alpha1.LabelPodTemplateHash: nil}},
-	})
-}
-
 // merge sends body as a JSON merge patch for the object that was observed.
 func (a *Applier) merge(ctx context.Context, observed client.Object, body map[string]any) error {
 	data, err := json.Marshal(body)

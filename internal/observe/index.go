@@ -10,9 +10,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"sluice.dev/sluice/api/v1alpha1"
@@ -131,19 +129,4 @@ func nonEmpty(names ...string) []string {
 		}
 	}
 	return out
-}
-
-// Managed returns the Services that say that the Rollout called name manages
-// them, if there is no such Rollout.
-func (o *Observer) Managed(ctx context.Context, name types.NamespacedName) ([]corev1.Service, error) {
-	var list corev1.ServiceList
-	err := o.Cached.List(ctx, &list, client.InNamespace(name.Namespace), client.MatchingFields{IndexService: name.Name})
-	if err != nil || len(list.Items) == 0 {
-		return nil, err
-	}
-	// The cache may not have seen a Rollout that was made again at once.
-	if err := o.Live.Get(ctx, name, &v1alpha1.Rollout{}); !apierrors.IsNotFound(err) {
-		return nil, err
-	}
-	return list.Items, nil
 }

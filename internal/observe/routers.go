@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"sluice.dev/sluice/api/v1alpha1"
@@ -53,6 +54,8 @@ type RouteReader struct {
 
 	mu   sync.Mutex
 	memo map[traffic.Ref]memo
+	// routers are those of the Rollouts that split their traffic.
+	routers map[types.NamespacedName]traffic.Router
 }
 
 // A memo is an object as read or written last. base is the resourceVersion
@@ -64,21 +67,20 @@ type memo struct {
 
 // routes reads the router's objects and the split that they carry.
 func (o *Observer) routes(ctx context.Context, w *World) error {
+	name := client.ObjectKeyFromObject(w.Rollout)
 	if !w.Snapshot.Spec.Routed || len(w.Snapshot.Problems) > 0 && w.Rollout.Spec.Strategy.Canary.TrafficRouting.Istio == nil {
+		o.Routers.Drop(name)
 		return nil
 	}
 	router, err := o.Routers.Make(w.Rollout, o.Routers.version)
 	if err != nil {
 		return w.faults(err)
 	}
-	routes := &Routes{Router: router, Refs: router.Refs()}
-	for _, ref := range routes.Refs {
-		obj, err := o.Routers.read(ctx, ref)
-		if err != nil {
-			return err
-		}
-		routes.Objects = append(routes.Objects, obj)
+	routes, err := o.Routers.routes(ctx, router)
+	if err != nil {
+		return err
 	}
+	o.Routers.use(name, router)
 	seen, err := router.Observe(routes.Objects)
 	if err != nil {
 		if problem := w.faults(err); problem != nil {
@@ -95,6 +97,19 @@ func (o *Observer) routes(ctx context.Context, w *World) error {
 		AbortedAttempt: seen.Latch.Attempt,
 	}
 	return nil
+}
+
+// routes reads the objects of router.
+func (r *RouteReader) routes(ctx context.Context, router traffic.Router) (*Routes, error) {
+	routes := &Routes{Router: router, Refs: router.Refs()}
+	for _, ref := range routes.Refs {
+		obj, err := r.read(ctx, ref)
+		if err != nil {
+			return nil, err
+		}
+		routes.Objects = append(routes.Objects, obj)
+	}
+	return routes, nil
 }
 
 func present(objs []*unstructured.Unstructured) []*unstructured.Unstructured {
@@ -189,4 +204,29 @@ func (r *RouteReader) forget(ref traffic.Ref) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.memo, ref)
+}
+
+// use keeps the router of the Rollout called name: nobody can be asked for it
+// any more once that is deleted.
+func (r *RouteReader) use(name types.NamespacedName, router traffic.Router) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.routers == nil {
+		r.routers = map[types.NamespacedName]traffic.Router{}
+	}
+	r.routers[name] = router
+}
+
+func (r *RouteReader) used(name types.NamespacedName) traffic.Router {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.routers[name]
+}
+
+// Drop forgets the router of a Rollout, which does not split its traffic any
+// more.
+func (r *RouteReader) Drop(name types.NamespacedName) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.routers, name)
 }

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -46,12 +45,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	ro := &v1alpha1.Rollout{}
 	if err := r.Cached.Get(ctx, req.NamespacedName, ro); err != nil {
 		if apierrors.IsNotFound(err) {
-			return reconcile.Result{}, r.release(ctx, req.NamespacedName)
+			return r.release(ctx, req.NamespacedName, nil)
 		}
 		return reconcile.Result{}, fmt.Errorf("get Rollout %s: %w", req, err)
 	}
-	if ro.DeletionTimestamp != nil || ro.Labels[v1alpha1.LabelControllerInstanceID] != r.Instance {
+	if ro.Labels[v1alpha1.LabelControllerInstanceID] != r.Instance {
 		return reconcile.Result{}, nil
+	}
+	if ro.DeletionTimestamp != nil {
+		return r.release(ctx, req.NamespacedName, ro)
 	}
 	if r.Board.Busy() && r.Board.Verdict(ro.UID) == nil && !ro.Status.Abort {
 		return reconcile.Result{RequeueAfter: standBack}, nil
@@ -102,20 +104,6 @@ func (r *Reconciler) refused(w *observe.World, plan *decision.Plan, err error) e
 		r.Applier.Complain(w, err)
 	}
 	return err
-}
-
-// release gives the Services of a Rollout that is gone back to their owner.
-func (r *Reconciler) release(ctx context.Context, name types.NamespacedName) error {
-	svcs, err := r.Observer.Managed(ctx, name)
-	if err != nil {
-		return err
-	}
-	for i := range svcs {
-		if err := r.Applier.ReleaseService(ctx, &svcs[i]); err != nil && !apierrors.IsConflict(err) {
-			return err
-		}
-	}
-	return nil
 }
 
 func (r *Reconciler) log(ctx context.Context, w *observe.World, plan *decision.Plan) {
