@@ -18,10 +18,10 @@ import (
 // Release gives back what a Rollout leaves behind: all traffic goes to the
 // stable Service, and the Services that have no pods of its own any more select
 // what they did before. Neither waits for the other.
-func (a *Applier) Release(ctx context.Context, l *observe.Legacy) error {
-	errs := []error{a.retreat(ctx, l.Routes)}
+func Release(ctx context.Context, a *Applier, l *observe.Legacy) error {
+	errs := []error{retreat(ctx, a, l.Routes)}
 	for i := range l.Free {
-		errs = append(errs, a.ReleaseService(ctx, &l.Free[i]))
+		errs = append(errs, releaseService(ctx, a, &l.Free[i]))
 	}
 	return errors.Join(errs...)
 }
@@ -29,7 +29,7 @@ func (a *Applier) Release(ctx context.Context, l *observe.Legacy) error {
 // retreat takes the canary's share away, and what an abort left with it. What
 // is wrong with the router's objects, or that they are gone, is their owner's
 // affair now.
-func (a *Applier) retreat(ctx context.Context, routes *observe.Routes) error {
+func retreat(ctx context.Context, a *Applier, routes *observe.Routes) error {
 	if routes == nil {
 		return nil
 	}
@@ -48,9 +48,9 @@ func (a *Applier) retreat(ctx context.Context, routes *observe.Routes) error {
 	return errors.Join(errs...)
 }
 
-// ReleaseService takes the hash out of svc's selector and our annotation off
+// releaseService takes the hash out of svc's selector and our annotation off
 // it, so that it selects the pods it did before a Rollout managed it.
-func (a *Applier) ReleaseService(ctx context.Context, svc *corev1.Service) error {
+func releaseService(ctx context.Context, a *Applier, svc *corev1.Service) error {
 	return a.merge(ctx, svc, map[string]any{
 		"metadata": map[string]any{
 			"resourceVersion": svc.ResourceVersion,

@@ -49,7 +49,7 @@ func (o *Observer) Legacy(ctx context.Context, name types.NamespacedName, going 
 	}
 	l := &Legacy{}
 	for i := range svcs.Items {
-		stays, err := o.stays(ctx, &svcs.Items[i], going)
+		stays, err := stays(ctx, o.Live, &svcs.Items[i], going)
 		if err != nil {
 			return nil, err
 		}
@@ -70,7 +70,7 @@ func (o *Observer) Legacy(ctx context.Context, name types.NamespacedName, going 
 // stays reports whether the pods stay that svc is pointed at. With a Rollout
 // that is deleted they go, before it or after it, unless it was deleted with
 // --cascade=orphan, or something else's finalizer holds it.
-func (o *Observer) stays(ctx context.Context, svc *corev1.Service, going *v1alpha1.Rollout) (bool, error) {
+func stays(ctx context.Context, live client.Reader, svc *corev1.Service, going *v1alpha1.Rollout) (bool, error) {
 	if going != nil {
 		return !slices.Contains(going.Finalizers, metav1.FinalizerDeleteDependents), nil
 	}
@@ -79,7 +79,7 @@ func (o *Observer) stays(ctx context.Context, svc *corev1.Service, going *v1alph
 		return false, nil
 	}
 	var sets appsv1.ReplicaSetList
-	err := o.Live.List(ctx, &sets, client.InNamespace(svc.Namespace), client.MatchingLabels{v1alpha1.LabelPodTemplateHash: hash})
+	err := live.List(ctx, &sets, client.InNamespace(svc.Namespace), client.MatchingLabels{v1alpha1.LabelPodTemplateHash: hash})
 	if err != nil {
 		return false, fmt.Errorf("list the ReplicaSets behind Service %s/%s: %w", svc.Namespace, svc.Name, err)
 	}

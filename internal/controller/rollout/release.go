@@ -27,7 +27,7 @@ func (r *Reconciler) release(ctx context.Context, name types.NamespacedName, goi
 	if err != nil {
 		return reconcile.Result{}, fmt.Errorf("look at what deleted Rollout %s leaves behind: %w", name, err)
 	}
-	err = r.Applier.Release(ctx, l)
+	err = apply.Release(ctx, r.Applier, l)
 	if apply.Stale(err) {
 		return reconcile.Result{RequeueAfter: standBack}, nil
 	}

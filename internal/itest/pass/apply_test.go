@@ -243,7 +243,7 @@ func TestApply(t *testing.T) {
 			t.Errorf("selector is %v, annotations %v", selector, svc.GetAnnotations())
 		}
 		w = s.observe(func(w *observe.World) error { return whole(w) })
-		if err := s.applier.ReleaseService(t.Context(), w.Canary); err != nil {
+		if err := apply.Release(t.Context(), s.applier, &observe.Legacy{Free: []corev1.Service{*w.Canary}}); err != nil {
 			t.Fatal(err)
 		}
 		svc = s.object("v1", "Service", "canary")
