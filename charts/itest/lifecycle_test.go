@@ -33,7 +33,7 @@ const (
 	rolloutsCRD = "rollouts.argoproj.io"
 )
 
-func ours(t *testing.T) *chart.Chart {
+func ours(t testing.TB) *chart.Chart {
 	t.Helper()
 	c, err := helmtest.Chart()
 	if err != nil {

@@ -166,24 +166,6 @@ func (s *stand) play(t *testing.T, in install) {
 	second.stop()
 }
 
-// leads waits until a controller is ready and says whether it leads.
-func (s *stand) leads(metrics, health, want int) {
-	s.Helper()
-	s.Eventually("the controller is ready", func() error {
-		if _, err := answer(health, "/healthz"); err != nil {
-			return err
-		}
-		if _, err := answer(health, "/readyz"); err != nil {
-			return err
-		}
-		page, err := answer(metrics, "/metrics")
-		if line := fmt.Sprintf("leader_election_master_status{name=%q} %d\n", v1alpha1.LeaseName, want); err == nil && !strings.Contains(page, line) {
-			err = fmt.Errorf("it does not say %s", line)
-		}
-		return err
-	})
-}
-
 func (s *stand) used(t *testing.T, in install) []privilege.Use {
 	t.Helper()
 	log, err := os.Open(s.Cluster.AuditLog())

@@ -26,6 +26,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sluice.dev/sluice/api/v1alpha1"
 	"sluice.dev/sluice/internal/cluster"
 	"sluice.dev/sluice/internal/itest/bed"
 
@@ -145,8 +146,26 @@ func (s *stand) run(d *appsv1.Deployment, metrics, health int, env ...string) *p
 	return p
 }
 
+// leads waits until a controller is ready and says whether it leads.
+func (s *stand) leads(metrics, health, want int) {
+	s.Helper()
+	s.Eventually("the controller is ready", func() error {
+		if _, err := answer(health, "/healthz"); err != nil {
+			return err
+		}
+		if _, err := answer(health, "/readyz"); err != nil {
+			return err
+		}
+		page, err := answer(metrics, "/metrics")
+		if line := fmt.Sprintf("leader_election_master_status{name=%q} %d\n", v1alpha1.LeaseName, want); err == nil && !strings.Contains(page, line) {
+			err = fmt.Errorf("it does not say %s", line)
+		}
+		return err
+	})
+}
+
 // freePort is a port that nobody listens on.
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
