@@ -1,0 +1,13 @@
+# Copyright The Sluice Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+terraform {
+  required_version = ">= 1.6.0"
+
+  required_providers {
+    kubernetes = {
+      source  = "hashicorp/kubernetes"
+      version = ">= 1.13.4, < 4.0.0"
+    }
+  }
+}
