@@ -43,14 +43,13 @@ variable "istio" {
 variable "vault" {
   description = "The auth backend, policy and role that the controller reads its keys with. Without it the keys are in the Secret datadog."
   type = object({
-    enabled          = optional(bool, true)
-    address          = optional(string, "")
-    ca_file          = optional(string)
-    auth_path        = optional(string, "kubernetes")
-    kubernetes_host  = optional(string, "https://kubernetes.default.svc")
-    kubernetes_ca    = optional(string)
-    paths            = optional(list(string), ["secret/data/argo-rollouts/datadog"])
-    skip_child_token = optional(bool, false)
+    enabled         = optional(bool, true)
+    address         = optional(string, "")
+    ca_file         = optional(string)
+    auth_path       = optional(string, "kubernetes")
+    kubernetes_host = optional(string, "https://kubernetes.default.svc")
+    kubernetes_ca   = optional(string)
+    paths           = optional(list(string), ["secret/data/argo-rollouts/datadog"])
   })
   default = {}
 
