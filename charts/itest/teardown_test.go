@@ -17,11 +17,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/dynamic"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sluice.dev/sluice/api/v1alpha1"
 	"sluice.dev/sluice/internal/cluster"
 
@@ -111,10 +106,10 @@ func TestTheTeardownLeavesNothing(t *testing.T) {
 	s := newStand(t, cluster.Options{})
 	s.Namespace("payments")
 	s.Eventually("the namespace is furnished", func() error {
-		return s.get(&corev1.ConfigMap{}, "payments", "kube-root-ca.crt")
+		return s.get(&corev1.ServiceAccount{}, "payments", "default")
 	})
 	d := &teardown{shell: newShell(s)}
-	d.before = d.all()
+	d.before = d.Objects()
 	commands := blocks(t)
 	guides := commands[0][1:]
 	if !strings.HasPrefix(commands[0][0], "kubectl argo rollouts abort") || !strings.HasPrefix(guides[0], "kubectl delete rollout") {
@@ -172,8 +167,8 @@ func (d *teardown) furnish() {
 	d.do("kubectl argo rollouts abort checkout -n payments")
 	d.Phase("payments", "checkout", v1alpha1.RolloutPhaseDegraded)
 	d.Eventually("there is evidence", func() error {
-		for key := range d.all() {
-			if strings.HasPrefix(key, "configmaps payments/") && !strings.HasSuffix(key, "kube-root-ca.crt") {
+		for key := range d.Objects() {
+			if strings.HasPrefix(key, "configmaps payments/") {
 				return nil
 			}
 		}
@@ -181,46 +176,6 @@ func (d *teardown) furnish() {
 	})
 	d.Apply(checkout, "checkout:1", "checkout:3")
 	d.Phase("payments", "checkout", v1alpha1.RolloutPhasePaused)
-}
-
-// all are the objects of every type in every namespace, but Events.
-func (d *teardown) all() map[string]bool {
-	d.Helper()
-	disco, err := discovery.NewDiscoveryClientForConfig(d.Cluster.Config())
-	if err != nil {
-		d.Fatal(err)
-	}
-	dyn, err := dynamic.NewForConfig(d.Cluster.Config())
-	if err != nil {
-		d.Fatal(err)
-	}
-	lists, err := disco.ServerPreferredResources()
-	if err != nil {
-		d.Fatal(err)
-	}
-	out := map[string]bool{}
-	for _, list := range lists {
-		gv, err := schema.ParseGroupVersion(list.GroupVersion)
-		if err != nil {
-			d.Fatal(err)
-		}
-		for _, r := range list.APIResources {
-			if !slices.Contains(r.Verbs, "list") || r.Name == "events" {
-				continue
-			}
-			objects, err := dyn.Resource(gv.WithResource(r.Name)).List(d.Context(), metav1.ListOptions{})
-			if client.IgnoreNotFound(err) != nil {
-				d.Fatalf("list %s: %v", r.Name, err)
-			}
-			if objects == nil {
-				continue
-			}
-			for _, obj := range objects.Items {
-				out[strings.TrimSpace(r.Name+" "+obj.GetNamespace()+"/"+obj.GetName())] = true
-			}
-		}
-	}
-	return out
 }
 
 // compare waits until the objects are those that there were before, with or
@@ -235,7 +190,7 @@ func (d *teardown) compare(crds bool) {
 		}
 	}
 	d.Eventually("nothing of ours remains", func() error {
-		if diff := cmp.Diff(want, d.all()); diff != "" {
+		if diff := cmp.Diff(want, d.Objects()); diff != "" {
 			return fmt.Errorf("there is more (+) or less (-):\n%s", diff)
 		}
 		return nil
