@@ -41,17 +41,20 @@ type Target struct {
 	Values func(version string) [][2]string
 }
 
-// Main builds the target of the checkout that the working folder is in, if need
-// be, and prints the folder that holds it. It does not return.
-func Main(t Target) {
+// Main builds the targets of the checkout that the working folder is in, if need
+// be, and prints the folders that hold them, a line each. It does not return.
+func Main(targets ...Target) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	dir, err := t.run(ctx, os.Stderr)
-	stop()
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", t.Name, err)
-		os.Exit(1)
+	for _, t := range targets {
+		dir, err := t.run(ctx, os.Stderr)
+		if err != nil {
+			stop()
+			fmt.Fprintf(os.Stderr, "%s: %v\n", t.Name, err)
+			os.Exit(1)
+		}
+		fmt.Println(dir)
 	}
-	fmt.Println(dir)
+	stop()
 	os.Exit(0)
 }
 

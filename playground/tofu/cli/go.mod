@@ -1,4 +1,4 @@
-module sluice.dev/sluice/playground/tofu
+module sluice.dev/sluice/playground/tofu/cli
 
 go 1.26.6
 
