@@ -68,6 +68,16 @@ controlplane: ## Build etcd and Kubernetes into the cache; print the folder
 peer: ## Build Argo Rollouts' own controller and plugin into the cache; print the folder
 	@$(GO) run ./hack/peer
 
+.PHONY: tofu
+tofu: ## Build OpenTofu and three providers into the cache; print the folders
+	@$(GO) run ./hack/tofu
+
+.PHONY: ansible
+ansible: ## Install Ansible and its linter into a venv in the cache; print the folder
+	@dir="$${SLUICE_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/sluice}/ansible/$$(cksum <deploy/ansible/requirements.txt | cut -d' ' -f1)"; \
+	[ -x "$$dir/bin/ansible-lint" ] || { echo "installing Ansible" >&2; python3 -m venv "$$dir" && "$$dir/bin/pip" install -q -r deploy/ansible/requirements.txt; } >&2; \
+	echo "$$dir/bin"
+
 .PHONY: demo
 demo: build ## Run the guide's four releases on a real API server (ARGS="--keep", "--pace real")
 	@dir="$$($(GO) run ./hack/controlplane)"; \
@@ -85,6 +95,7 @@ test-unit: ## Run the tests that need no network and no cluster
 	@cd playground && $(GO) test ./...
 	@cd charts && $(GO) test ./...
 	@cd gitops && $(GO) test ./...
+	@cd deploy && $(GO) test ./...
 
 .PHONY: test-integration
 test-integration: build ## Run the tests that need a control plane
@@ -125,6 +136,15 @@ test-full: test ## Run the long runs too: random kills, deep fuzzing and the hea
 	KUBEBUILDER_ASSETS="$$dir" PEER_BIN="$$peer" SLUICE_BIN="$$PWD/bin/sluice" $(GO) test -tags 'integration long' -timeout 60m -p 1 -count 1 ./internal/itest/...
 	@$(MAKE) test-argocd
 	@$(MAKE) test-rights
+	@$(MAKE) test-rights test-deploy
+
+.PHONY: test-deploy
+test-deploy: ## Apply deploy/terraform on a control plane, and run deploy/ansible on a folder
+	@echo "the modules of OpenTofu and its providers are tidy" >&2
+	@for dir in playground/tofu/*; do (cd "$$dir" && $(GO) mod tidy -diff); done
+	@dir="$$($(GO) run ./hack/controlplane)"; tofu="$$($(GO) run ./hack/tofu)"; ansible="$$($(MAKE) ansible)"; \
+	echo "deploy on $$dir" >&2; \
+	cd deploy && KUBEBUILDER_ASSETS="$$dir" TOFU_BIN="$$tofu" ANSIBLE_BIN="$$ansible" $(GO) test -tags 'integration long' -timeout 30m -count 1 ./...
 
 .PHONY: test-argocd
 test-argocd: build ## Release from a Git repository by way of Argo CD's own programs, which are built from its module
@@ -155,6 +175,7 @@ lint: ## Run the linters
 	@cd playground && $(GO) tool -modfile=../hack/tools/go.mod golangci-lint run --config ../.golangci.yml ./...
 	@cd charts && $(GO) tool -modfile=../hack/tools/go.mod golangci-lint run --config ../.golangci.yml ./...
 	@cd gitops && $(GO) tool -modfile=../hack/tools/go.mod golangci-lint run --config ../.golangci.yml ./...
+	@cd deploy && $(GO) tool -modfile=../hack/tools/go.mod golangci-lint run --config ../.golangci.yml ./...
 
 .PHONY: verify
 verify: ## Check that generated files and module files are up to date

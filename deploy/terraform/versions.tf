@@ -11,7 +11,7 @@ terraform {
     }
     helm = {
       source  = "hashicorp/helm"
-      version = ">= 1.3.2, < 4.0.0"
+      version = ">= 1.3.2, < 3.0.0"
     }
     vault = {
       source  = "hashicorp/vault"

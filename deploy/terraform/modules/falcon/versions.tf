@@ -7,7 +7,7 @@ terraform {
   required_providers {
     helm = {
       source  = "hashicorp/helm"
-      version = ">= 1.3.2, < 4.0.0"
+      version = ">= 1.3.2, < 3.0.0"
     }
   }
 }
