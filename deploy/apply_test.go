@@ -56,7 +56,7 @@ func newTofu(t *testing.T, b *bed.Bed) *tofu {
 	for i, name := range []string{"kubernetes", "helm", "vault"} {
 		mirror := filepath.Join(top, "mirror", "registry.opentofu.org", "hashicorp", name, versions[name], runtime.GOOS+"_"+runtime.GOARCH)
 		file := filepath.Join(dirs[i+1], "terraform-provider-"+name)
-		if err := errors.Join(os.MkdirAll(mirror, 0o755), os.Link(file, filepath.Join(mirror, fmt.Sprintf("terraform-provider-%s_v%s", name, versions[name])))); err != nil {
+		if err := errors.Join(os.MkdirAll(mirror, 0o755), os.Symlink(file, filepath.Join(mirror, fmt.Sprintf("terraform-provider-%s_v%s", name, versions[name])))); err != nil {
 			t.Fatal(err)
 		}
 	}
