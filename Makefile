@@ -134,14 +134,12 @@ test-full: test ## Run the long runs too: random kills, deep fuzzing and the hea
 	@dir="$$($(GO) run ./hack/controlplane)"; peer="$$($(GO) run ./hack/peer)"; \
 	echo "long runs on $$dir, beside $$peer" >&2; \
 	KUBEBUILDER_ASSETS="$$dir" PEER_BIN="$$peer" SLUICE_BIN="$$PWD/bin/sluice" $(GO) test -tags 'integration long' -timeout 60m -p 1 -count 1 ./internal/itest/...
-	@$(MAKE) test-argocd
-	@$(MAKE) test-rights
-	@$(MAKE) test-rights test-deploy
+	@$(MAKE) test-argocd test-rights test-deploy
 
 .PHONY: test-deploy
 test-deploy: ## Apply deploy/terraform on a control plane, and run deploy/ansible on a folder
 	@echo "the modules of OpenTofu and its providers are tidy" >&2
-	@for dir in playground/tofu/*; do (cd "$$dir" && $(GO) mod tidy -diff); done
+	@for dir in playground/tofu/*; do (cd "$$dir" && $(GO) mod tidy -diff) || exit 1; done
 	@dir="$$($(GO) run ./hack/controlplane)"; tofu="$$($(GO) run ./hack/tofu)"; ansible="$$($(MAKE) ansible)"; \
 	echo "deploy on $$dir" >&2; \
 	cd deploy && KUBEBUILDER_ASSETS="$$dir" TOFU_BIN="$$tofu" ANSIBLE_BIN="$$ansible" $(GO) test -tags 'integration long' -timeout 30m -count 1 ./...

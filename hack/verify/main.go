@@ -90,8 +90,7 @@ func tidy() error {
 	}
 	var errs []error
 	for file := range strings.FieldsSeq(files) {
-		if file == "playground/peer/go.mod" || file == "playground/argocd/go.mod" {
-		if file == "playground/peer/go.mod" || strings.HasPrefix(file, "playground/tofu/") {
+		if file == "playground/peer/go.mod" || file == "playground/argocd/go.mod" || strings.HasPrefix(file, "playground/tofu/") {
 			continue // their modules are downloaded by `make test-full` only, which checks them
 		}
 		dir := strings.TrimSuffix(strings.TrimSuffix(file, "go.mod"), "/")

@@ -21,7 +21,7 @@ import (
 const heldCheck = 10 * time.Second
 
 // release gives back the traffic and the Services of a Rollout that is gone, or
-// that is going and held by finalizers. See ADR 0018.
+// that is going and held by finalizers. See ADR 0014.
 func (r *Reconciler) release(ctx context.Context, name types.NamespacedName, going *v1alpha1.Rollout) (reconcile.Result, error) {
 	l, err := r.Observer.Legacy(ctx, name, going)
 	if err != nil {
