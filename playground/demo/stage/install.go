@@ -22,8 +22,8 @@ import (
 	"sluice.dev/sluice/config/crd"
 	"sluice.dev/sluice/internal/metric/datadog/datadogtest"
 
+	"sluice.dev/sluice/internal/pace"
 	"sluice.dev/sluice/playground/demo/manifests"
-	"sluice.dev/sluice/playground/demo/pace"
 	"sluice.dev/sluice/playground/mesh"
 )
 

@@ -20,7 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sluice.dev/sluice/api/v1alpha1"
 
-	"sluice.dev/sluice/playground/demo/pace"
+	"sluice.dev/sluice/internal/pace"
 )
 
 const (

@@ -18,7 +18,7 @@ import (
 
 	"sluice.dev/sluice/api/v1alpha1"
 
-	"sluice.dev/sluice/playground/demo/pace"
+	"sluice.dev/sluice/internal/pace"
 	"sluice.dev/sluice/playground/demo/proof"
 	"sluice.dev/sluice/playground/demo/screen"
 	"sluice.dev/sluice/playground/demo/stage"

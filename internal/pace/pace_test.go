@@ -4,6 +4,8 @@
 package pace_test
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -11,14 +13,13 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
-	"sluice.dev/sluice/playground/demo/manifests"
-	"sluice.dev/sluice/playground/demo/pace"
+	"sluice.dev/sluice/internal/pace"
 )
 
 // guide reads one of the guide's manifests.
 func guide(t *testing.T, name string) *unstructured.Unstructured {
 	t.Helper()
-	data, err := manifests.Files.ReadFile(name)
+	data, err := os.ReadFile(filepath.Join("../../api/v1alpha1/testdata/guide", name))
 	if err != nil {
 		t.Fatal(err)
 	}
