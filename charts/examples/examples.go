@@ -30,11 +30,15 @@ func Build(folder string) ([]*unstructured.Unstructured, error) {
 	}
 	all := make([]*unstructured.Unstructured, 0, built.Size())
 	for _, r := range built.Resources() {
-		object, err := r.Map()
+		data, err := r.MarshalJSON()
 		if err != nil {
+			return nil, fmt.Errorf("write %s: %w", r.CurId(), err)
+		}
+		o := &unstructured.Unstructured{}
+		if err := o.UnmarshalJSON(data); err != nil {
 			return nil, fmt.Errorf("read %s: %w", r.CurId(), err)
 		}
-		all = append(all, &unstructured.Unstructured{Object: object})
+		all = append(all, o)
 	}
 	return all, nil
 }
