@@ -216,7 +216,6 @@ type DatadogMetric struct {
 	// +optional
 	SecretRef SecretRef `json:"secretRef,omitzero"`
 	// requestTimeout of the request, such as "10s". Default 10s.
-	// +kubebuilder:default="10s"
 	// +optional
 	RequestTimeout DurationString `json:"requestTimeout,omitempty"`
 }
