@@ -153,20 +153,25 @@ func (t Tools) changes(entries []metav1.ManagedFieldsEntry) (tool *writer, since
 		if t.Tool(w.Manager) != "" || w.at().Before(tool.at()) || len(since) == maxChanges {
 			continue
 		}
-		c := change{writer: w}
-		w.fields.Difference(owned).Iterate(func(p fieldpath.Path) {
-			if slices.Contains(commands, name(p)) {
-				return
-			}
-			if c.more = len(c.paths) == maxFields; !c.more {
-				c.paths = append(c.paths, p.Copy())
-			}
-		})
-		if len(c.paths) > 0 {
+		if c := beside(w, owned); len(c.paths) > 0 {
 			since = append(since, c)
 		}
 	}
 	return tool, since
+}
+
+// beside is what w owns that is not in owned, without commands.
+func beside(w writer, owned *fieldpath.Set) change {
+	c := change{writer: w}
+	w.fields.Difference(owned).Iterate(func(p fieldpath.Path) {
+		if slices.Contains(commands, name(p)) {
+			return
+		}
+		if c.more = len(c.paths) == maxFields; !c.more {
+			c.paths = append(c.paths, p.Copy())
+		}
+	})
+	return c
 }
 
 // name is a path as people write it, such as

@@ -5,6 +5,7 @@ package gitops_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -150,7 +151,7 @@ func TestAHugeRecordIsBounded(t *testing.T) {
 	t.Parallel()
 	in := []metav1.ManagedFieldsEntry{entry("argocd-controller", 1, replicas)}
 	for i := range 50 {
-		in = append(in, entry(strings.Repeat("é", 500)+fmt.Sprint(i), 5+i, `{"f:spec":{"f:`+strings.Repeat("x", 5000)+fmt.Sprint(i)+`":{}}}`))
+		in = append(in, entry(strings.Repeat("é", 500)+strconv.Itoa(i), 5+i, `{"f:spec":{"f:`+strings.Repeat("x", 5000)+strconv.Itoa(i)+`":{}}}`))
 	}
 	got := gitops.Tools(nil).HandChanges(in)
 	if len(got) != 5 || len(got[0].Manager) > 128 || len(got[0].Fields[0]) > 256 || !got[0].At.Equal(at(54)) {

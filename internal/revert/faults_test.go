@@ -4,6 +4,7 @@
 package revert_test
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -51,9 +52,7 @@ func status(code int) func(*stand, http.ResponseWriter, *http.Request) {
 func cut(s *stand, w http.ResponseWriter, r *http.Request) {
 	rec := s.Answer(r)
 	body := rec.Body.Bytes()
-	for k, v := range rec.Header() {
-		w.Header()[k] = v
-	}
+	maps.Copy(w.Header(), rec.Header())
 	w.Header().Set("Content-Length", "1000000")
 	w.WriteHeader(rec.Code)
 	_, _ = w.Write(body[:len(body)/2])

@@ -77,21 +77,31 @@ func (s *search) culprit(ctx context.Context) (*object.Commit, error) {
 			return nil, err
 		}
 		is := hexadecimal.MatchString(named) && strings.HasPrefix(c.Hash.String(), named)
-		brought := s.brought(s.files)
-		switch {
-		case len(s.files) == 0:
-		case len(s.images) == 0 && is && !s.r.ByHand:
-			return c, nil
-		case len(s.images) == 0:
-			return nil, s.unknown()
-		case brought == len(s.images), brought > 0 && is:
-			return c, nil
-		case brought > 0:
-			return nil, s.cannot("commit %s brought in some of its images (%s) and not all", c.Hash, strings.Join(s.r.Images, ", "))
+		if len(s.files) > 0 {
+			if it, err := s.judge(c, is); it || err != nil {
+				return c, err
+			}
 		}
 		c = parent
 	}
 	return nil, s.unknown()
+}
+
+// judge reports whether c, which changed the files of s, is the culprit. named
+// says that the annotation names it.
+func (s *search) judge(c *object.Commit, named bool) (it bool, err error) {
+	brought := s.brought(s.files)
+	switch {
+	case len(s.images) == 0 && named && !s.r.ByHand:
+		return true, nil
+	case len(s.images) == 0:
+		return false, s.unknown()
+	case brought == len(s.images), brought > 0 && named:
+		return true, nil
+	case brought > 0:
+		return false, s.cannot("commit %s brought in some of its images (%s) and not all", c.Hash, strings.Join(s.r.Images, ", "))
+	}
+	return false, nil
 }
 
 func (s *search) cannot(format string, args ...any) error {

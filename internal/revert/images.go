@@ -71,13 +71,15 @@ func token(text, word string) bool {
 	}
 }
 
+// nameBytes are what the name of an image is made of.
+const nameBytes = "_-./0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 // wordy reports whether the byte at i belongs to the name of an image.
 func wordy(text string, i int, more string) bool {
 	if i < 0 || i >= len(text) {
 		return false
 	}
-	c := text[i]
-	return c == '_' || c == '-' || c == '.' || c == '/' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || strings.IndexByte(more, c) >= 0
+	return strings.IndexByte(nameBytes+more, text[i]) >= 0
 }
 
 // continues reports whether a tag or digest follows at i.

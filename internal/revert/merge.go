@@ -54,7 +54,8 @@ func merge(base, ours, theirs string) (string, bool) {
 	mine, others := edits(base, ours), edits(base, theirs)
 	for _, a := range mine {
 		for _, b := range others {
-			if a.from <= b.to && b.from <= a.to && !(a.from == b.from && a.to == b.to && slices.Equal(a.with, b.with)) {
+			same := a.from == b.from && a.to == b.to && slices.Equal(a.with, b.with)
+			if a.from <= b.to && b.from <= a.to && !same {
 				return "", false
 			}
 		}

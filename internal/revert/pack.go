@@ -69,24 +69,35 @@ func measure(pack []byte, limit int64) error {
 	}
 	total := int64(0)
 	for range objects {
-		h, err := s.NextObjectHeader()
+		n, err := weigh(s, limit-total)
 		if err != nil {
-			return fmt.Errorf("unpack: %w", err)
+			return err
 		}
-		if total += h.Length; h.Length < 0 || total > limit {
+		if total += n; total > limit {
 			return fmt.Errorf("%w: more than %d MiB unpacked", errTooLarge, limit>>20)
-		}
-		w := &meter{left: h.Length}
-		if _, _, err := s.NextObject(w); err != nil {
-			return fmt.Errorf("unpack: %w", err)
-		}
-		if h.Type == plumbing.OFSDeltaObject || h.Type == plumbing.REFDeltaObject {
-			if total += grown(w.start); total > limit || total < 0 {
-				return fmt.Errorf("%w: more than %d MiB unpacked", errTooLarge, limit>>20)
-			}
 		}
 	}
 	return nil
+}
+
+// weigh reads one object through, if it says that it has no more than left
+// bytes, and returns how many it takes.
+func weigh(s *packfile.Scanner, left int64) (int64, error) {
+	h, err := s.NextObjectHeader()
+	if err != nil {
+		return 0, fmt.Errorf("unpack: %w", err)
+	}
+	if h.Length < 0 || h.Length > left {
+		return 0, fmt.Errorf("%w: an object of %d bytes where %d are left", errTooLarge, h.Length, left)
+	}
+	w := &meter{left: h.Length}
+	if _, _, err := s.NextObject(w); err != nil {
+		return 0, fmt.Errorf("unpack: %w", err)
+	}
+	if h.Type == plumbing.OFSDeltaObject || h.Type == plumbing.REFDeltaObject {
+		return h.Length + grown(w.start), nil
+	}
+	return h.Length, nil
 }
 
 // A meter takes as many bytes as an object says that it has, and keeps the first.

@@ -6,7 +6,7 @@ package revert
 import (
 	"bytes"
 	"compress/zlib"
-	"crypto/sha1" //nolint:gosec // it is git's
+	"crypto/sha1"
 	"encoding/binary"
 	"errors"
 	"testing"
@@ -30,7 +30,7 @@ func pack(kind byte, size int, base, content []byte) []byte {
 	z := zlib.NewWriter(&b)
 	_, _ = z.Write(content)
 	_ = z.Close()
-	sum := sha1.Sum(b.Bytes()) //nolint:gosec // it is git's
+	sum := sha1.Sum(b.Bytes())
 	b.Write(sum[:])
 	return b.Bytes()
 }

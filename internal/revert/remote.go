@@ -67,7 +67,7 @@ func (t *target) fetch(ctx context.Context) (*repository, error) {
 	if err != nil {
 		return nil, t.failed("read", err)
 	}
-	defer resp.Close()
+	defer func() { _ = resp.Close() }()
 	repo := &repository{store: memory.NewStorage()}
 	if err := unpack(repo.store, demultiplexed(req.Capabilities, resp)); err != nil {
 		if errors.Is(err, errTooLarge) {

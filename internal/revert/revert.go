@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"sluice.dev/sluice/api/v1alpha1"
@@ -135,6 +136,11 @@ func (s *Service) once(ctx context.Context, t *target) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	return s.send(ctx, t, repo, tree, bad)
+}
+
+// send makes the commit, and pushes or proposes it.
+func (s *Service) send(ctx context.Context, t *target, repo *repository, tree plumbing.Hash, bad *object.Commit) (Result, error) {
 	commit, err := repo.commit(&object.Commit{TreeHash: tree, Message: message(t.Request, bad)}, t.Target.Author, s.now())
 	if err != nil {
 		return Result{}, err
