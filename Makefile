@@ -97,8 +97,12 @@ test-unit: ## Run the tests that need no network and no cluster
 	@cd gitops && $(GO) test ./...
 	@cd deploy && $(GO) test ./...
 
+.PHONY: helm
+helm: ## Build bin/helm from the chart's module, for the tests of the documentation
+	@cd charts && $(GO) build -o ../bin/helm helm.sh/helm/v3/cmd/helm
+
 .PHONY: test-integration
-test-integration: build ## Run the tests that need a control plane
+test-integration: build helm ## Run the tests that need a control plane
 	@dir="$$($(GO) run ./hack/controlplane)"; \
 	echo "integration tests on $$dir" >&2; \
 	KUBEBUILDER_ASSETS="$$dir" SLUICE_BIN="$$PWD/bin/sluice" $(GO) test -tags integration -timeout 20m -p 1 ./internal/itest/...
@@ -127,7 +131,7 @@ test-demo: build ## Run the demo as an end-to-end test
 	cd playground && KUBEBUILDER_ASSETS="$$dir" SLUICE_BIN="$$PWD/../bin/sluice" $(GO) test -tags e2e -timeout 15m -count 1 ./demo/...
 
 .PHONY: test-full
-test-full: test ## Run the long runs too: random kills, deep fuzzing and the heavy peers
+test-full: test helm ## Run the long runs too: random kills, deep fuzzing and the heavy peers
 	@echo "the modules of the peers are tidy" >&2
 	@cd playground/peer && $(GO) mod tidy -diff
 	@cd playground/argocd && $(GO) mod tidy -diff

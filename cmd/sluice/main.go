@@ -15,6 +15,7 @@ import (
 )
 
 //go:generate go run ../../hack/licences -out ../../docs/licences.md -main .
+//go:generate go run ../../hack/docgen -root ../..
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

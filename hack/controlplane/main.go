@@ -5,8 +5,8 @@
 // integration tests run on, and prints the folder that holds it.
 //
 // The folder is in the user's cache, outside the tree, and has the program files
-// etcd, kube-apiserver, kube-controller-manager and kube-scheduler, all of them
-// links to one binary built from playground/controlplane. It is the value that
+// etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kubectl, all
+// of them links to one binary built from playground/controlplane. It is the value that
 // KUBEBUILDER_ASSETS wants. The first run compiles Kubernetes, which takes about
 // ten minutes on two cores; every later run finds the folder and does nothing.
 //
@@ -28,11 +28,11 @@ func main() {
 		Name:     "controlplane",
 		Folder:   "playground/controlplane",
 		Module:   "k8s.io/kubernetes",
-		What:     "Kubernetes %s (etcd, kube-apiserver, kube-controller-manager and kube-scheduler in one binary)",
+		What:     "Kubernetes %s (etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kubectl in one binary)",
 		Patience: "the first time this compiles about 2,000 packages: some ten minutes on two cores; afterwards it is cached",
 		Packages: []string{"."},
 		Programs: []string{"controlplane"},
-		Links:    []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"},
+		Links:    []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"},
 		Values:   values,
 	})
 }
