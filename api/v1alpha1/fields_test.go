@@ -147,7 +147,7 @@ func wantFields(t *testing.T) map[string]map[string]fieldRow {
 }
 
 // An addition is a row of testdata/additions.tsv: something that our CRDs have
-// and Argo Rollouts' CRDs do not, and why.
+// and Argo Rollouts' CRDs do not, or, after "no ", the other way about; and why.
 type addition struct {
 	kinds, path, what, reason string
 }
@@ -225,6 +225,13 @@ func TestFields(t *testing.T) {
 				if _, listed := additions[id]; listed {
 					additions[id] = true
 					delete(g.Constraints, key)
+				}
+			}
+			for key, value := range w.Constraints {
+				id := kind + " " + path + " no " + key + "=" + value
+				if _, listed := additions[id]; listed && g.Constraints[key] == "" {
+					additions[id] = true
+					delete(w.Constraints, key)
 				}
 			}
 			if diff := cmp.Diff(w, g); diff != "" {

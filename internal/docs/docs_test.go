@@ -65,7 +65,7 @@ func TestEveryBlockIsRunOrSaysWhyNot(t *testing.T) {
 			if !excepted && !manifest(t, b) {
 				t.Errorf("%s: it is no manifest; a part of one needs a line in docs.Exceptions", b)
 			}
-		case "", "text":
+		case "", "text", "diff":
 		default:
 			t.Errorf("%s: a block of %q is not known: it is sh, yaml or text", b, b.Lang)
 		}

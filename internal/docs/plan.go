@@ -55,6 +55,9 @@ var Exceptions = []Exception{
 	{"README.md", "make demo", Make, ""},
 	{"README.md", "helm upgrade", Elsewhere, "TestTheLifeOfARelease"},
 	{"README.md", "make build", Make, ""},
+	{"deploy/README.md", "cd deploy/terraform", Elsewhere, "TestTheConfigurationIsApplied"},
+	{"deploy/README.md", "export TF_ENCRYPTION", Elsewhere, "TestTheConfigurationIsApplied"},
+	{"deploy/README.md", "cd deploy/ansible", Elsewhere, "TestThePlaybook"},
 	{"docs/drill.md", "kubectl argo rollouts drill", Elsewhere, "TestDrills"},
 	{"docs/evidence.md", "sluice evidence rollout", Elsewhere, "TestTheRecordIsWhatHappened"},
 	{"docs/evidence.md", "sluice controller", Elsewhere, "TestTheRecordIsWhatHappened"},
@@ -67,6 +70,8 @@ var Exceptions = []Exception{
 	{"docs/keys.md", "vault server -dev", Outside, ""},
 	{"docs/notifications.md", "service.servicenow", Part, ""},
 	{"docs/operations.md", "helm upgrade", Elsewhere, "TestTheLifeOfARelease"},
+	{"docs/teardown.md", "kubectl", Elsewhere, "TestTheTeardownLeavesNothing"},
+	{"examples/guide/README.md", "vault kv put", Outside, ""},
 }
 
 // Excepted returns the exception of a block.
