@@ -19,7 +19,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sluice.dev/sluice/api/v1alpha1"
 	"sluice.dev/sluice/internal/cluster"
-
 )
 
 // checkout is the guide's, with a pause in the place of each gate.
@@ -237,4 +236,3 @@ func (d *teardown) selects(name, hash string) {
 		return nil
 	})
 }
-
