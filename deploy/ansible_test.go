@@ -135,7 +135,7 @@ func (a *ansible) looks() {
 	if got, want := a.read("etc/fstab"), strings.Replace(fstab, "/swap", "# /swap", 1); got != want {
 		a.Errorf("fstab is\n%s", got)
 	}
-	for _, line := range strings.Split(strings.TrimSpace(a.read("etc/sysctl.d/90-sluice.conf")), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(a.read("etc/sysctl.d/90-sluice.conf")), "\n") {
 		if !regexp.MustCompile(`^(#.*|[a-z0-9_.-]+ = \d+)$`).MatchString(line) {
 			a.Errorf("sysctl refuses %q", line)
 		}

@@ -16,12 +16,12 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
-
 	"sluice.dev/sluice/api/v1alpha1"
-	"sluice.dev/sluice/charts/examples"
 	"sluice.dev/sluice/internal/builtin"
 	"sluice.dev/sluice/internal/notify"
 	"sluice.dev/sluice/internal/outbox"
+
+	"sluice.dev/sluice/charts/examples"
 )
 
 func built(t *testing.T) []*unstructured.Unstructured {

@@ -40,21 +40,25 @@ func (b *Bed) Objects() map[string]bool {
 			b.Fatal(err)
 		}
 		for i := range list.APIResources {
-			name := list.APIResources[i].Name
-			if !slices.Contains(list.APIResources[i].Verbs, "list") || name == "events" {
-				continue
-			}
-			objects, err := dyn.Resource(version.WithResource(name)).List(b.Context(), metav1.ListOptions{})
-			if client.IgnoreNotFound(err) != nil {
-				b.Fatalf("list %s: %v", name, err)
-			}
-			if err != nil { // the type went meanwhile
-				continue
-			}
-			for j := range objects.Items {
-				out[name+" "+objects.Items[j].GetNamespace()+"/"+objects.Items[j].GetName()] = true
+			if r := &list.APIResources[i]; slices.Contains(r.Verbs, "list") && r.Name != "events" {
+				b.objects(dyn, version.WithResource(r.Name), out)
 			}
 		}
 	}
 	return out
+}
+
+// objects adds those of one resource. Its type may have gone meanwhile.
+func (b *Bed) objects(dyn dynamic.Interface, resource schema.GroupVersionResource, out map[string]bool) {
+	b.Helper()
+	objects, err := dyn.Resource(resource).List(b.Context(), metav1.ListOptions{})
+	if client.IgnoreNotFound(err) != nil {
+		b.Fatalf("list %s: %v", resource.Resource, err)
+	}
+	if err != nil {
+		return
+	}
+	for i := range objects.Items {
+		out[resource.Resource+" "+objects.Items[i].GetNamespace()+"/"+objects.Items[i].GetName()] = true
+	}
 }

@@ -21,8 +21,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"sluice.dev/sluice/config/crd"
 	"sluice.dev/sluice/internal/metric/datadog/datadogtest"
-
 	"sluice.dev/sluice/internal/pace"
+
 	"sluice.dev/sluice/playground/demo/manifests"
 	"sluice.dev/sluice/playground/mesh"
 )

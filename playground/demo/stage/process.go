@@ -19,7 +19,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sluice.dev/sluice/api/v1alpha1"
-
 	"sluice.dev/sluice/internal/pace"
 )
 

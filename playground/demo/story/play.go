@@ -17,8 +17,8 @@ import (
 	"time"
 
 	"sluice.dev/sluice/api/v1alpha1"
-
 	"sluice.dev/sluice/internal/pace"
+
 	"sluice.dev/sluice/playground/demo/proof"
 	"sluice.dev/sluice/playground/demo/screen"
 	"sluice.dev/sluice/playground/demo/stage"
