@@ -16,6 +16,7 @@ import (
 // covered says which test each file below examples is used by: the file of the
 // test, from the top of the repository, and its name.
 var covered = map[string][]string{
+	"argocd/application.yaml":                    {"gitops/itest/docs_test.go TestTheDocumentedApplicationIsTheExample"},
 	"guide/README.md":                            {"charts/examples/guide_test.go TestTheListedDifferencesAreAll", "charts/examples/guide_test.go TestTheWorkflowDiffersAsListed"},
 	"guide/application.yaml":                     {"charts/itest/guide_test.go TestTheGuidesRepository"},
 	"guide/kustomization.yaml":                   {"charts/itest/guide_test.go TestTheGuidesRepository"},

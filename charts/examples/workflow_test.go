@@ -197,7 +197,9 @@ func TestAPushThatLosesTheRaceIsMadeAgain(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			if !strings.Contains(out, "rejected") {
+			// Two runs that bump to one tag in the same second make the same commit.
+			same := name == "to a run that wrote the same tag" && strings.Contains(out, "Everything up-to-date")
+			if !strings.Contains(out, "rejected") && !same {
 				t.Errorf("no push was rejected, so nothing was tested:\n%s", out)
 			}
 			if got := r.image(); got != ours+"0123abcd" {

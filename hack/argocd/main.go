@@ -28,7 +28,7 @@ func main() {
 		Patience: "the first time this compiles about 1,700 packages: some ten minutes on two cores; afterwards it is cached",
 		Packages: []string{"."},
 		Programs: []string{"argocd"},
-		Links:    []string{"argocd-application-controller", "argocd-repo-server", "argocd-redis", "argocd-health", "argocd-action"},
+		Links:    []string{"argocd-application-controller", "argocd-repo-server", "argocd-redis"},
 		Values: func(version string) [][2]string {
 			return [][2]string{{module + "/common.version", strings.TrimPrefix(version, "v")}}
 		},

@@ -2,9 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command argocd is what a test needs of Argo CD in one binary: its application
-// controller, its repository server, the Redis they keep their cache in, its
-// judgement of the health of an object, and the actions that its UI offers for
-// one; told apart by the name the program is started under.
+// controller, its repository server and the Redis they keep their cache in, told
+// apart by the name the program is started under.
 //
 // The servers are Argo CD's own commands, unchanged, at the version that go.mod
 // pins and go.sum checks. Redis is the one that Argo CD's own tests use.
@@ -26,15 +25,13 @@ var components = map[string]func() *cobra.Command{
 	"argocd-application-controller": controller.NewCommand,
 	"argocd-repo-server":            reposerver.NewCommand,
 	"argocd-redis":                  redis,
-	"argocd-health":                 judge,
-	"argocd-action":                 act,
 }
 
 func main() {
 	name := strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe")
 	command, known := components[name]
 	if !known {
-		fmt.Fprintf(os.Stderr, "unknown component %q: start this binary under the name of one of Argo CD's servers, as argocd-redis, argocd-health or argocd-action\n", name)
+		fmt.Fprintf(os.Stderr, "unknown component %q: start this binary under the name of one of Argo CD's servers, or as argocd-redis\n", name)
 		os.Exit(2)
 	}
 	if err := command().Execute(); err != nil {
