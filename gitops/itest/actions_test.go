@@ -21,8 +21,6 @@ import (
 	"sluice.dev/sluice/gitops/scripts"
 )
 
-var analysisRuns = v1alpha1.SchemeGroupVersion.WithKind("AnalysisRun")
-
 // live is an object as Argo CD reads it.
 func (s *service) live(kind schema.GroupVersionKind, name string) *unstructured.Unstructured {
 	s.Helper()

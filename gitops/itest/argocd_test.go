@@ -58,7 +58,7 @@ func startArgoCD(b *bed.Bed) *argocd {
 	b.Helper()
 	bin := os.Getenv("ARGOCD_BIN")
 	if bin == "" {
-		b.Fatal("ARGOCD_BIN is not set: run this by way of make test-full, or set it to what `go run ./hack/argocd` prints")
+		b.Fatal("ARGOCD_BIN is not set: run this by way of make test-argocd, or set it to what `go run ./hack/argocd` prints")
 	}
 	home := b.TempDir()
 	a := &argocd{TB: b, bin: bin, home: home}

@@ -49,7 +49,7 @@ func TestArgoCDSeesTheStateOfARelease(t *testing.T) {
 		own.apply("checkout:1.0.0", "checkout:1.1.0"+bad)
 		own.Phase(own.ns, "checkout", v1alpha1.RolloutPhaseDegraded)
 		w.neverHealthyTooEarly(before)
-		w.judgedRuns("Progressing", "Degraded")
+		w.condemned()
 		own.apply()
 		own.Phase(own.ns, "checkout", v1alpha1.RolloutPhaseHealthy)
 		w.passedThrough("Progressing", "Healthy", "Progressing", "Suspended", "Progressing", "Degraded", "Progressing", "Healthy")
@@ -112,14 +112,30 @@ func (w *witness) passedThrough(want ...string) {
 	}
 }
 
-// judgedRuns checks the health of every AnalysisRun.
+// judgedRuns checks the health of every AnalysisRun of a release that went well.
 func (w *witness) judgedRuns(want ...string) {
+	w.Helper()
+	if got := w.verdicts(); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
+		w.Errorf("the health of the AnalysisRuns was %v, want %v", got, want)
+	}
+}
+
+// condemned checks the health of every AnalysisRun of a release that died: one has
+// failed, and what the abort stopped before it had a verdict has none.
+func (w *witness) condemned() {
+	w.Helper()
+	got := w.verdicts()
+	if !slices.Contains(got, "Progressing") || !slices.Contains(got, "Degraded") || slices.Contains(got, "Healthy") {
+		w.Errorf("the health of the AnalysisRuns was %v, want Progressing, then Degraded, and never Healthy", got)
+	}
+}
+
+// verdicts are the healths that the AnalysisRuns had, in the order of the alphabet.
+func (w *witness) verdicts() []string {
 	w.Helper()
 	seen := map[string]bool{}
 	for _, v := range w.health(w.all("AnalysisRun")) {
 		seen[v.Status] = true
 	}
-	if got := slices.Sorted(maps.Keys(seen)); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
-		w.Errorf("the health of the AnalysisRuns was %v, want %v", got, want)
-	}
+	return slices.Sorted(maps.Keys(seen))
 }

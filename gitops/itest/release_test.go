@@ -139,7 +139,7 @@ func (s *stand) dies(t *testing.T, ns string, way change) {
 		t.Errorf("the weights went %v, want %v", got, want)
 	}
 	w.neverHealthyTooEarly(before)
-	w.judgedRuns("Progressing", "Degraded")
+	w.condemned()
 	for _, app := range w.seen(applications, ns) {
 		if s := stateOf(app); s.revision == second && s.sync == "Synced" && s.health == "Healthy" {
 			t.Errorf("Argo CD said that the application was well although its release died: %v", s)
