@@ -16,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
+
+	"sluice.dev/sluice/api/v1alpha1"
 )
 
 // manifestOfTheApplication is the one that docs/gitops.md explains.
@@ -134,7 +136,8 @@ func (a *application) reaches(revision, sync, health string) state {
 	var s state
 	a.Eventually(fmt.Sprintf("%s is %s and %s at %.7s", a.ns, sync, health, revision), func() error {
 		if s = a.state(); s.sync != sync || s.health != health || s.revision != revision {
-			ro := a.Rollout(a.ns, "checkout")
+			ro := &v1alpha1.Rollout{} // it may not be there yet
+			_ = a.Client.Get(a.Context(), client.ObjectKey{Namespace: a.ns, Name: "checkout"}, ro)
 			return fmt.Errorf("it is %v; the Rollout is %s: %s", s, ro.Status.Phase, ro.Status.Message)
 		}
 		return nil
