@@ -86,7 +86,7 @@ demo: build ## Run the guide's four releases on a real API server (ARGS="--keep"
 	exec ./bin/sluice-demo --controlplane "$$dir" --sluice ./bin/sluice $(ARGS)
 
 .PHONY: test
-test: test-unit test-integration test-chart test-gitops test-demo ## Run every test but the long runs
+test: test-unit test-integration test-chart test-demo ## Run every test but the long runs
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no network and no cluster
@@ -138,7 +138,7 @@ test-full: test helm ## Run the long runs too: random kills, deep fuzzing and th
 	@dir="$$($(GO) run ./hack/controlplane)"; peer="$$($(GO) run ./hack/peer)"; \
 	echo "long runs on $$dir, beside $$peer" >&2; \
 	KUBEBUILDER_ASSETS="$$dir" PEER_BIN="$$peer" SLUICE_BIN="$$PWD/bin/sluice" $(GO) test -tags 'integration long' -timeout 60m -p 1 -count 1 ./internal/itest/...
-	@$(MAKE) test-argocd test-rights
+	@$(MAKE) test-gitops test-argocd test-rights
 
 .PHONY: test-deploy
 test-deploy: ## Apply deploy/terraform on a control plane, and run deploy/ansible on a folder

@@ -113,6 +113,12 @@ func (w *witness) passedThrough(want ...string) {
 		got = got[2:]
 	}
 	if !slices.Equal(got, want) {
+		for _, ro := range w.seen(rollouts, "checkout") {
+			phase, _, _ := unstructured.NestedString(ro.Object, "status", "phase")
+			message, _, _ := unstructured.NestedString(ro.Object, "status", "message")
+			observed, _, _ := unstructured.NestedString(ro.Object, "status", "observedGeneration")
+			w.Logf("generation %d, observed %s, %s: %s", ro.GetGeneration(), observed, phase, message)
+		}
 		w.Errorf("the health of the Rollout went %v, want %v", got, want)
 	}
 }
@@ -129,9 +135,15 @@ func (w *witness) judgedRuns(want ...string) {
 // failed, and what the abort stopped before it had a verdict has none.
 func (w *witness) condemned() {
 	w.Helper()
-	got := w.verdicts()
-	if !slices.Contains(got, "Progressing") || !slices.Contains(got, "Degraded") || slices.Contains(got, "Healthy") {
-		w.Errorf("the health of the AnalysisRuns was %v, want Progressing, then Degraded, and never Healthy", got)
+	// A run is completed after the traffic has moved.
+	w.Eventually("an AnalysisRun is Degraded", func() error {
+		if got := w.verdicts(); !slices.Contains(got, "Progressing") || !slices.Contains(got, "Degraded") {
+			return fmt.Errorf("their health was %v, want Progressing, then Degraded", got)
+		}
+		return nil
+	})
+	if got := w.verdicts(); slices.Contains(got, "Healthy") {
+		w.Errorf("the health of the AnalysisRuns was %v, want none that is Healthy", got)
 	}
 }
 
