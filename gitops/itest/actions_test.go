@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	corev1 "k8s.io/api/core/v1"
@@ -131,6 +132,19 @@ func (s *service) restarted(is func(health string)) {
 	s.Helper()
 	stable := s.Rollout(s.ns, "checkout").Status.StableRS
 	old := s.pods()
+	// The action names a second; pods that were made in it are new enough.
+	s.Eventually("the second in which the newest pod was made is over", func() error {
+		var list corev1.PodList
+		if err := s.Client.List(s.Context(), &list, client.InNamespace(s.ns)); err != nil {
+			return err
+		}
+		for i := range list.Items {
+			if made := list.Items[i].CreationTimestamp; !made.Time.Before(time.Now().Truncate(time.Second)) {
+				return fmt.Errorf("pod %s is of %s", list.Items[i].Name, made)
+			}
+		}
+		return nil
+	})
 	s.take("restart")
 	s.Eventually("every pod is another one", func() error {
 		now := s.pods()

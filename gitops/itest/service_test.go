@@ -11,6 +11,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"sluice.dev/sluice/api/v1alpha1"
 )
 
 // A service is the guide's checkout in a namespace of its own.
@@ -60,13 +62,16 @@ func (s *service) stands(weights string, phase string) {
 	})
 }
 
-// apply applies the files, but for the VirtualService once it is there, with the pairs
-// of old and new strings of replace replaced.
+// apply applies the files, and of those that are there already only the Rollout:
+// server-side apply takes a Service's selector as a whole, without the hash. The
+// pairs of old and new strings of replace are replaced.
 func (s *service) apply(replace ...string) {
 	s.Helper()
-	for _, name := range []string{"analysistemplate.yaml", "services.yaml", "virtualservice.yaml", "rollout.yaml"} {
-		if name != "virtualservice.yaml" || len(replace) == 0 {
-			s.Apply(s.files[name], replace...)
-		}
+	names := []string{"analysistemplate.yaml", "services.yaml", "virtualservice.yaml", "rollout.yaml"}
+	if s.Client.Get(s.Context(), client.ObjectKey{Namespace: s.ns, Name: "checkout"}, &v1alpha1.Rollout{}) == nil {
+		names = []string{"rollout.yaml"}
+	}
+	for _, name := range names {
+		s.Apply(s.files[name], replace...)
 	}
 }
