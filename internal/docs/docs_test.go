@@ -176,7 +176,7 @@ func parses(words []string) error {
 
 func TestEveryLinkLeadsSomewhere(t *testing.T) {
 	t.Parallel()
-	site, found, awaited := docs.NewSite(root), 0, map[string]bool{}
+	site, found := docs.NewSite(root), 0
 	for _, file := range files(t) {
 		text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(file)))
 		if err != nil {
@@ -184,22 +184,9 @@ func TestEveryLinkLeadsSomewhere(t *testing.T) {
 		}
 		for _, target := range docs.Links(string(text)) {
 			found++
-			name, _, _ := strings.Cut(target, "#")
-			if to := path.Join(path.Dir(file), name); slices.Contains(docs.Expected, to) {
-				awaited[to] = true
-				continue
-			}
 			if err := site.Resolve(file, target); err != nil {
 				t.Error(err)
 			}
-		}
-	}
-	for _, file := range docs.Expected {
-		if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(file))); err == nil {
-			t.Errorf("%s is there now: remove it from docs.Expected", file)
-		}
-		if !awaited[file] {
-			t.Errorf("nothing links to %s: remove it from docs.Expected", file)
 		}
 	}
 	if found < 100 {

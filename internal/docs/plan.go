@@ -87,7 +87,3 @@ func Excepted(b Block) (Exception, bool) {
 	}
 	return Exception{}, false
 }
-
-// Expected are files that links lead to and that are not there yet. Remove the
-// line of one that is.
-var Expected = []string{}
