@@ -73,9 +73,9 @@ func (a *Applier) service(ctx context.Context, w *observe.World, svc *corev1.Ser
 
 // merge sends body as a JSON merge patch for the object that was observed.
 func (a *Applier) merge(ctx context.Context, observed client.Object, body map[string]any) error {
-	data, err := json.Marshal(body)
+	patch, err := mergePatch(body)
 	if err != nil {
-		return fmt.Errorf("encode a patch: %w", err)
+		return err
 	}
 	// The answer is decoded into an empty object: decoding keeps the map entries
 	// that are there, also those that the patch removed.
@@ -85,7 +85,7 @@ func (a *Applier) merge(ctx context.Context, observed client.Object, body map[st
 	}
 	obj.SetNamespace(observed.GetNamespace())
 	obj.SetName(observed.GetName())
-	if err := a.Client.Patch(ctx, obj, client.RawPatch(types.MergePatchType, data)); err != nil {
+	if err := a.Client.Patch(ctx, obj, patch); err != nil {
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
@@ -93,6 +93,15 @@ func (a *Applier) merge(ctx context.Context, observed client.Object, body map[st
 	}
 	a.Overlay.Changed(obj, observed.GetResourceVersion(), a.Clock.Now())
 	return nil
+}
+
+// mergePatch is body as a JSON merge patch.
+func mergePatch(body map[string]any) (client.Patch, error) {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("encode a patch: %w", err)
+	}
+	return client.RawPatch(types.MergePatchType, data), nil
 }
 
 func rfc3339(t time.Time) any {

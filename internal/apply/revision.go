@@ -5,13 +5,11 @@ package apply
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"maps"
 	"strconv"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"sluice.dev/sluice/api/v1alpha1"
 	"sluice.dev/sluice/internal/observe"
@@ -33,26 +31,25 @@ func annotate(ctx context.Context, a *Applier, w *observe.World, plan *rollout.P
 	if n == 0 || n != highest(w) || w.Rollout.Annotations[v1alpha1.AnnotationRevision] == text {
 		return nil
 	}
-	body, err := json.Marshal(map[string]any{"metadata": map[string]any{
+	patch, err := mergePatch(map[string]any{"metadata": map[string]any{
 		"resourceVersion": w.Rollout.ResourceVersion,
 		"annotations":     map[string]string{v1alpha1.AnnotationRevision: text},
 	}})
 	if err != nil {
-		return fmt.Errorf("encode a patch: %w", err)
+		return err
 	}
 	answer := metadataOf(w.Rollout)
-	if err := a.Client.Patch(ctx, answer, client.RawPatch(types.MergePatchType, body)); err != nil {
+	if err := a.Client.Patch(ctx, answer, patch); err != nil {
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
 		return fmt.Errorf("write the revision's number on Rollout %s/%s: %w", w.Rollout.Namespace, w.Rollout.Name, err)
 	}
-	next := w.Rollout.DeepCopy()
-	if next.Annotations == nil {
-		next.Annotations = map[string]string{}
-	}
+	next := *w.Rollout // nothing but its metadata is written below
+	next.Annotations = map[string]string{}
+	maps.Copy(next.Annotations, w.Rollout.Annotations)
 	next.Annotations[v1alpha1.AnnotationRevision] = text
 	next.ResourceVersion, next.Generation = answer.ResourceVersion, answer.Generation
-	a.Overlay.Changed(next, w.Rollout.ResourceVersion, a.Clock.Now())
+	a.Overlay.Changed(&next, w.Rollout.ResourceVersion, a.Clock.Now())
 	return nil
 }

@@ -10,7 +10,6 @@ import (
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"sluice.dev/sluice/api/v1alpha1"
@@ -33,15 +32,15 @@ func store(ctx context.Context, c client.Client, was, next *v1alpha1.Rollout) er
 	if err != nil {
 		return fmt.Errorf("compare the status with the one that was observed: %w", err)
 	}
-	body, err := json.Marshal(map[string]any{
+	patch, err := mergePatch(map[string]any{
 		"metadata": map[string]string{"resourceVersion": was.ResourceVersion},
 		"status":   json.RawMessage(diff),
 	})
 	if err != nil {
-		return fmt.Errorf("encode a patch: %w", err)
+		return err
 	}
 	answer := metadataOf(was)
-	if err := c.Status().Patch(ctx, answer, client.RawPatch(types.MergePatchType, body)); err != nil {
+	if err := c.Status().Patch(ctx, answer, patch); err != nil {
 		return err //nolint:wrapcheck // the caller says whose status
 	}
 	stored := v1alpha1.RolloutStatus{} // as the API server encodes it: times in seconds, nothing empty

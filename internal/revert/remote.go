@@ -83,30 +83,41 @@ func (t *target) fetch(ctx context.Context) (*repository, error) {
 
 func branchRef(name string) plumbing.ReferenceName { return plumbing.NewBranchReferenceName(name) }
 
-// push sends what was added to repo, and moves a branch from one commit to
-// another; from none when it is new. errMoved says that the branch is elsewhere.
-func (t *target) push(ctx context.Context, repo *repository, branch string, from, to plumbing.Hash) error {
+// receive opens the session in which a branch is moved from one commit, and
+// returns what the server can do. errMoved says that the branch is elsewhere.
+func (t *target) receive(ctx context.Context, branch string, from plumbing.Hash) (transport.ReceivePackSession, *capability.List, error) {
 	client, ep, auth, err := t.endpoint()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	s, err := client.NewReceivePackSession(ep, auth)
 	if err != nil {
-		return t.failed("write to", err)
+		return nil, nil, t.failed("write to", err)
+	}
+	refs, err := s.AdvertisedReferencesContext(ctx)
+	if err == nil && refs.References[branchRef(branch).String()] == from {
+		return s, refs.Capabilities, nil
+	}
+	_ = s.Close()
+	if err != nil {
+		return nil, nil, t.failed("write to", err)
+	}
+	return nil, nil, errMoved
+}
+
+// push sends what was added to repo, and moves a branch from one commit to
+// another; from none when it is new. errMoved says that the branch is elsewhere.
+func (t *target) push(ctx context.Context, repo *repository, branch string, from, to plumbing.Hash) error {
+	s, can, err := t.receive(ctx, branch, from)
+	if err != nil {
+		return err
 	}
 	defer s.Close()
-	refs, err := s.AdvertisedReferencesContext(ctx)
-	if err != nil {
-		return t.failed("write to", err)
-	}
-	if refs.References[branchRef(branch).String()] != from {
-		return errMoved
-	}
 	var pack bytes.Buffer
 	if _, err := packfile.NewEncoder(&pack, repo.store, false).Encode(repo.added, 0); err != nil {
 		return t.failed("write to", err)
 	}
-	req := packp.NewReferenceUpdateRequestFromCapabilities(refs.Capabilities)
+	req := packp.NewReferenceUpdateRequestFromCapabilities(can)
 	req.Commands = []*packp.Command{{Name: branchRef(branch), Old: from, New: to}}
 	req.Packfile = io.NopCloser(&pack)
 	report, err := s.ReceivePack(ctx, req)
@@ -124,22 +135,11 @@ func (t *target) push(ctx context.Context, repo *repository, branch string, from
 
 // refused says what a server that took the objects and not the branch means.
 func (t *target) refused(ctx context.Context, branch string, from plumbing.Hash, why error) error {
-	client, ep, auth, err := t.endpoint()
+	s, _, err := t.receive(ctx, branch, from)
 	if err != nil {
 		return err
 	}
-	s, err := client.NewReceivePackSession(ep, auth)
-	if err != nil {
-		return t.failed("write to", err)
-	}
 	defer s.Close()
-	refs, err := s.AdvertisedReferencesContext(ctx)
-	if err != nil {
-		return t.failed("write to", err)
-	}
-	if refs.References[branchRef(branch).String()] != from {
-		return errMoved
-	}
 	return notify.Errorf(outbox.Refused, "%s does not take the revert on branch %s: %s", t.name, branch, t.clean(why))
 }
 
